@@ -1,0 +1,1 @@
+"""Beam jobs: shard jobs and index steps; one module a job."""

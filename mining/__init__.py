@@ -1,0 +1,1 @@
+"""From crawl archives to scored image pairs."""

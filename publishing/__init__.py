@@ -1,0 +1,1 @@
+"""The published dataset: parquet, card, Croissant, exporters, report."""

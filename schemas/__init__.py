@@ -1,0 +1,1 @@
+"""Tables, ids, outcomes and protocols that every other package of Lensmith stands on."""

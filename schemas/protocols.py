@@ -1,0 +1,79 @@
+"""The narrow interfaces behind which models stand: batches in, batches out, a name and a revision.
+
+Implementations live in `mining.models` and `synthesis.writers`; `beam_jobs` loads them once a process and hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """Images to feature vectors and, where the model has a classifier, to labels."""
+
+    name: str
+    revision: str
+    dimension: int
+    #: Side in pixels of the square uint8 RGB crop that `encode` takes, and how `mining.decoding` makes it:
+    #: short side resized to `resize` (bicubic), then a centre crop of `crop`.
+    resize: int
+    crop: int
+
+    def encode(self, images: UInt8Array) -> tuple[Float32Array, Sequence[str | None], Float32Array]:
+        """`images` uint8 (n, crop, crop, 3) → features float32 (n, dimension), labels (n), label scores float32 (n).
+
+        A model without a classifier gives None for labels and 0.0 for scores."""
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Texts to L2-normalised vectors."""
+
+    name: str
+    revision: str
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> Float32Array:
+        """Texts (n) → float32 (n, dimension), rows of unit length."""
+
+
+@runtime_checkable
+class SafetyScorer(Protocol):
+    """Images to a not-safe-for-work probability."""
+
+    name: str
+    revision: str
+
+    def score(self, images: UInt8Array) -> Float32Array:
+        """`images` uint8 (n, 256, 256, 3) RGB, stretched → probabilities float32 (n)."""
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Images to captions."""
+
+    name: str
+    revision: str
+
+    def caption(self, images: Sequence[bytes]) -> Sequence[str | None]:
+        """Encoded image files (n) → one caption each, None where the model gave none."""
+
+
+@runtime_checkable
+class InstructionWriter(Protocol):
+    """Chat requests to answers. One bad request never spoils its batch: its answer carries the error."""
+
+    name: str
+    revision: str
+
+    def write(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Requests (n; `request_id`, `messages`, `parameters`, `image_ids`) → answers (n, same order):
+        `text` (str or None), `error` (str or None), `finish_reason` (str or None)."""

@@ -1,0 +1,171 @@
+"""One filesystem layer, fsspec, for every path that a user may name: local folders, s3://, gs://, hdfs://, memory://."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import fsspec
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from schemas.errors import ConfigurationError
+
+
+def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The filesystem of a path or address and the path on it. Unknown schemes say which package is missing."""
+    try:
+        fs, root = fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"cannot open {path}: {error}") from error
+    return fs, root
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on any filesystem, named by one string so that it travels to workers as text."""
+
+    path: str
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        """The filesystem (fsspec caches instances)."""
+        return filesystem(self.path)[0]
+
+    @property
+    def root(self) -> str:
+        """The path on the filesystem, without a trailing slash."""
+        return filesystem(self.path)[1].rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder lies on a local disk."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    def at(self, *parts: str) -> str:
+        """A path below the folder, as the filesystem writes it."""
+        return "/".join([self.root, *parts])
+
+    def open(self, name: str, mode: str = "rb") -> IO[Any]:
+        """Open a file below the folder; writing makes its parent folders."""
+        path = self.at(name)
+        if "w" in mode:
+            self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        return self.fs.open(path, mode)
+
+    def exists(self, name: str) -> bool:
+        """Whether a file or folder of this name is there."""
+        return bool(self.fs.exists(self.at(name)))
+
+    def list(self, name: str) -> list[str]:
+        """Base names below a folder, sorted; an absent folder is empty."""
+        path = self.at(name) if name else self.root
+        self.fs.invalidate_cache(path)
+        try:
+            entries = self.fs.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(base for entry in entries if (base := entry.rstrip("/").rsplit("/", 1)[-1]))
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a file."""
+        return bytes(self.fs.cat_file(self.at(name)))
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file."""
+        return json.loads(self.read(name))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file if it is absent: True if we made it, False if another was first. The file is whole or not there."""
+        path = self.at(name)
+        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if self.is_local:
+            return _create_local(path, data)
+        try:
+            self.fs.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a file whole, replacing one that is there (on a local disk at once, by rename)."""
+        path = self.at(name)
+        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if self.is_local:
+            part = _part(path)
+            _write_synced(part, data)
+            self.fs.mv(part, path)
+        else:
+            self.fs.pipe_file(path, data)
+
+    def remove(self, name: str, recursive: bool = False) -> None:
+        """Remove a file or folder; an absent one is no error."""
+        try:
+            self.fs.rm(self.at(name), recursive=recursive)
+        except FileNotFoundError:
+            return
+
+    @contextmanager
+    def parquet_writer(self, name: str, schema: Any, **settings: Any) -> Iterator[pq.ParquetWriter]:
+        """A parquet writer below the folder; the file is removed if the body raises."""
+        path = self.at(name)
+        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            with self.fs.open(path, "wb") as sink, pq.ParquetWriter(sink, schema, **PARQUET | settings) as writer:
+                yield writer
+        except BaseException:
+            self.remove(name)
+            raise
+
+
+#: Pinned writer settings: equal rows give equal bytes.
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "write_statistics": True,
+    "store_schema": True,
+}
+
+
+def _part(path: str) -> str:
+    return f"{path}.{uuid.uuid4().hex}.part"
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    import os
+
+    with open(path, "wb") as sink:
+        sink.write(data)
+        sink.flush()
+        os.fsync(sink.fileno())
+
+
+def _create_local(path: str, data: bytes) -> bool:
+    """A hard link is made at once or not at all, so that a reader never sees half a file after a kill."""
+    import os
+
+    part = _part(path)
+    _write_synced(part, data)
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(part)
+    return True
+
+
+def file_digest(read: Callable[[int], bytes]) -> tuple[str, int]:
+    """Hex SHA-256 and size of a stream, read in blocks of 1 MiB."""
+    state, size = hashlib.sha256(), 0
+    while block := read(1 << 20):
+        state.update(block)
+        size += len(block)
+    return state.hexdigest(), size

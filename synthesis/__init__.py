@@ -1,0 +1,1 @@
+"""Instructions for image pairs: requests, writers, filters, verification."""
