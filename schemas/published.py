@@ -6,43 +6,72 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from schemas.tables import INSTRUCTION, TIMESTAMP
 
+#: How `datasets` stores an image: the original file and a name that says its format.
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
-_HEAD = [("triplet_id", pa.string())]
-_BYTES = [("query_image", IMAGE), ("target_image", IMAGE)]
-_REST = [
-    ("instruction", pa.string()),
-    ("instructions", pa.list_(INSTRUCTION)),
-    ("hard_negatives", pa.list_(pa.string())),
-    ("query_image_id", pa.string()),
-    ("target_image_id", pa.string()),
-    ("page_id", pa.string()),
-    ("page_url", pa.string()),
-    ("page_title", pa.string()),
-    ("query_image_url", pa.string()),
-    ("target_image_url", pa.string()),
-    ("query_text", pa.string()),
-    ("target_text", pa.string()),
-    ("visual_similarity", pa.float32()),
-    ("text_similarity", pa.float32()),
-    ("mining", pa.string()),
-    ("license", pa.string()),
-    ("opt_out", pa.string()),
-    ("crawl_date", TIMESTAMP),
-    ("verdict", pa.string()),
-    ("rank_text", pa.int32()),
-    ("rank_query", pa.int32()),
-    ("rank_both", pa.int32()),
-]
-_IMAGES = [("image_id", pa.string()), ("image", IMAGE), ("url", pa.string()), ("license", pa.string())]
-
 SPLITS = ("train", "validation", "test")
+
+_HEAD: list[tuple[str, pa.DataType, str]] = [
+    ("triplet_id", pa.string(), "hash of the pair and the instruction"),
+]
+_BYTES: list[tuple[str, pa.DataType, str]] = [
+    ("query_image", IMAGE, "the image that a search starts from"),
+    ("target_image", IMAGE, "the image that the instruction leads to"),
+]
+_REST: list[tuple[str, pa.DataType, str]] = [
+    ("instruction", pa.string(), "what leads from the query image to the target image: the best of `instructions`"),
+    ("instructions", pa.list_(INSTRUCTION), "all texts of the pair with how each was made and judged, best first"),
+    ("hard_negatives", pa.list_(pa.string()), "image ids, first the query image"),
+    ("query_image_id", pa.string(), "hex SHA-256 of the query image's file"),
+    ("target_image_id", pa.string(), "hex SHA-256 of the target image's file"),
+    ("page_id", pa.string(), "hash of the page's address and payload"),
+    ("page_url", pa.string(), "address of the page on which both images stand"),
+    ("page_title", pa.string(), "title of that page"),
+    ("query_image_url", pa.string(), "address of the query image as the page names it"),
+    ("target_image_url", pa.string(), "address of the target image as the page names it"),
+    ("query_text", pa.string(), "text of the query image (caption, alt) that was used"),
+    ("target_text", pa.string(), "text of the target image (caption, alt) that was used"),
+    ("visual_similarity", pa.float32(), "cosine of the two images' features"),
+    ("text_similarity", pa.float32(), "cosine of the two texts' embeddings; null where an image has no text"),
+    ("mining", pa.string(), "name of the miner that found the pair"),
+    ("language", pa.string(), "language of the page, ISO 639-1"),
+    ("license", pa.string(), "licence that the page states, as it states it; null where it states none"),
+    ("opt_out", pa.string(), "opt-out signals seen; null when none was"),
+    ("crawl_date", TIMESTAMP, "when the page was archived"),
+    ("verdict", pa.string(), "the verifier's: pass, fail, ambiguous or unchecked"),
+    ("rank_text", pa.int32(), "1-based rank of the target among its page's images by the text alone"),
+    ("rank_query", pa.int32(), "the same by the query image alone"),
+    ("rank_both", pa.int32(), "the same by both"),
+]
+_IMAGES: list[tuple[str, pa.DataType, str]] = [
+    ("image_id", pa.string(), "hex SHA-256 of the image's file"),
+    ("image", IMAGE, "the image"),
+    ("url", pa.string(), "address from which the image came"),
+    ("license", pa.string(), "licence that a page showing the image states; null where it states none"),
+]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One published configuration: its name, the folder of its files, its Arrow schema, what its columns mean."""
+
+    name: str
+    folder: str
+    schema: pa.Schema
+    docs: dict[str, str]
+    doc: str
+
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        """Names of the columns that hold image files."""
+        return tuple(field.name for field in self.schema if field.type == IMAGE)
 
 
 def _feature(kind: pa.DataType) -> Any:
@@ -56,15 +85,18 @@ def _feature(kind: pa.DataType) -> Any:
     return {"dtype": names[kind], "_type": "Value"}
 
 
-def _published(fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    features = {name: _feature(kind) for name, kind in fields}
-    info = {"info": {"features": features}}
-    return pa.schema(fields).with_metadata({"huggingface": json.dumps(info)})
+def _configuration(name: str, folder: str, fields: list[tuple[str, pa.DataType, str]], doc: str) -> Configuration:
+    info = {"info": {"features": {column: _feature(kind) for column, kind, _ in fields}}}
+    schema = pa.schema([(column, kind) for column, kind, _ in fields]).with_metadata({"huggingface": json.dumps(info)})
+    return Configuration(name, folder, schema, {column: text for column, _, text in fields}, doc)
 
+
+TRIPLETS = _configuration("triplets", "data", _HEAD + _BYTES + _REST, "the triplets with both images")
+IMAGES = _configuration("images", "images", _IMAGES, "every image that a triplet or a hard negative names, once, by id")
+IDS = _configuration("ids", "ids", _HEAD + _REST, "the triplets without image files, what a trainer reads")
+
+#: The published configurations in the order in which a card lists them; the first that exists is the default.
+PUBLISHED = (TRIPLETS, IMAGES, IDS)
 
 #: Configuration name → (folder of its files, schema).
-CONFIGURATIONS: dict[str, tuple[str, pa.Schema]] = {
-    "triplets": ("data", _published(_HEAD + _BYTES + _REST)),
-    "images": ("images", _published(_IMAGES)),
-    "ids": ("ids", _published(_HEAD + _REST)),
-}
+CONFIGURATIONS: dict[str, tuple[str, pa.Schema]] = {one.name: (one.folder, one.schema) for one in PUBLISHED}

@@ -1,0 +1,75 @@
+"""Settings of `publish_dataset`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class SplitShares(BaseModel):
+    """Shares of the units (sites or pages) that each split gets; they add up to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: float = Field(default=0.9, ge=0, le=1, description="share of the units whose triplets are for training")
+    validation: float = Field(default=0.05, ge=0, le=1, description="share of the units for choosing settings")
+    test: float = Field(default=0.05, ge=0, le=1, description="share of the units for the final figures")
+
+    @model_validator(mode="after")
+    def _add_up(self) -> SplitShares:
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError(f"the split shares add up to {self.train + self.validation + self.test:g}, not to 1")
+        return self
+
+
+class PublishConfig(BaseModel):
+    """Settings of `publish_dataset`: what goes into `dataset/` and how it is cut into files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        "lensmith-triplets", min_length=1, description="name of the dataset, in the card and in Croissant"
+    )
+    title: str = Field(default="Composed image retrieval triplets", min_length=1, description="title line of the card")
+    license: str = Field(
+        default="other",
+        min_length=1,
+        description="licence identifier of the dataset as the hub knows them; 'other' leaves each row its own",
+    )
+    license_name: str = Field(
+        default="see-the-license-column", description="name of the licence in the card where `license` is 'other'"
+    )
+    license_link: str | None = Field(default=None, description="address of the licence text where `license` is 'other'")
+    homepage: str | None = Field(
+        default=None, description="address of the dataset's home, in the card and in Croissant"
+    )
+    contact: str | None = Field(
+        default=None, description="where owners of pages and images ask for removal, in the card"
+    )
+    seed: int = Field(default=0, description="seed of the splits")
+    split_unit: Literal["domain", "page"] = Field(
+        default="domain",
+        description="what is never cut by a split: a registrable domain, or a page (for crawls of few sites)",
+    )
+    shares: SplitShares = Field(default_factory=SplitShares, description="share of the units in each split")
+    near_duplicate_distance: int = Field(
+        default=3, ge=0, le=3, description="bits of the perceptual hash by which images differ that still share a split"
+    )
+    include_bytes: bool = Field(
+        default=True, description="publish `triplets` with both images; off, `ids` is the default configuration"
+    )
+    target_bytes: int = Field(default=256 << 20, gt=0, description="size at which a parquet file is full, in bytes")
+    row_group_min_bytes: int = Field(
+        default=4 << 20, gt=0, description="a row group closes once it holds this many bytes"
+    )
+    row_group_max_bytes: int = Field(
+        default=8 << 20, gt=0, description="a row group closes before a row that would take it past this many bytes"
+    )
+    row_group_rows: int = Field(default=256, gt=0, description="a row group never holds more rows")
+
+    @model_validator(mode="after")
+    def _row_groups_fit(self) -> PublishConfig:
+        if self.row_group_min_bytes > self.row_group_max_bytes:
+            raise ValueError("row_group_min_bytes is larger than row_group_max_bytes")
+        return self

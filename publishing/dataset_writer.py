@@ -1,0 +1,233 @@
+"""Writes one parquet file of a published configuration from rows, with memory bounded by a row group.
+
+Equal rows give equal bytes: settings are pinned, and nothing of the clock or the machine enters a file. An image that
+several rows of a row group show is stored once in it, as an entry of the column's dictionary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from publishing.config import PublishConfig
+from publishing.image_names import image_name
+from schemas.published import IMAGE, Configuration
+from schemas.storage import PARQUET, Folder
+
+#: Image ids → their files; a missing id is an error of the caller's tables.
+Fetch = Callable[[Sequence[str]], Mapping[str, bytes]]
+
+#: Rows whose images are asked for together.
+_FETCH_ROWS = 32
+#: Which id column an image column goes by.
+_IMAGE_IDS = {"query_image": "query_image_id", "target_image": "target_image_id", "image": "image_id"}
+#: A dictionary never falls back to plain pages: row groups are small, so that this is a bound and no cost.
+_DICTIONARY_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """One finished parquet file: its name in the folder, rows, size in bytes and hex SHA-256 of its bytes."""
+
+    name: str
+    rows: int
+    bytes: int
+    digest: str
+
+
+class DigestingSink:
+    """A binary file being written, with its size and SHA-256."""
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
+        self._state = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of what was written so far."""
+        return self._state.hexdigest()
+
+    def write(self, data: Any) -> int:
+        """Write a bytes-like object."""
+        view = memoryview(data)
+        self._state.update(view)
+        self.size += view.nbytes
+        self._sink.write(view)
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.size
+
+    def flush(self) -> None:
+        """Flush the file below."""
+        self._sink.flush()
+
+    def readable(self) -> bool:
+        """No."""
+        return False
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """No."""
+        return False
+
+    def close(self) -> None:
+        """Close the file below; twice is no error."""
+        if not self.closed:
+            self.closed = True
+            self._sink.close()
+
+
+def sort_key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The order of triplets in a file: rows that show the same query image stand together, and so share its bytes."""
+    return row["page_id"], row["query_image_id"], row["triplet_id"]
+
+
+def writer_settings(configuration: Configuration) -> dict[str, Any]:
+    """Keyword arguments of `pyarrow.parquet.ParquetWriter` for a configuration.
+
+    Image files are compressed already, so their column is stored as it is; a dictionary is kept where images repeat
+    (`images` holds each once). Statistics of image bytes would only copy images into the footer.
+    """
+    leaves = _leaves(configuration.schema)
+    images = {f"{column}.bytes" for column in configuration.image_columns}
+    dictionary = [leaf for leaf in leaves if leaf not in images or configuration.name != "images"]
+    if configuration.name == "images":
+        dictionary = [leaf for leaf in dictionary if leaf not in {"image_id", "image.path", "url"}]
+    return PARQUET | {
+        "compression": {leaf: "none" if leaf in images else "zstd" for leaf in leaves},
+        "compression_level": {leaf: PARQUET["compression_level"] for leaf in leaves if leaf not in images},
+        "use_dictionary": dictionary,
+        "dictionary_pagesize_limit": _DICTIONARY_LIMIT,
+        "write_statistics": [leaf for leaf in leaves if leaf not in images],
+    }
+
+
+def write_file(
+    folder: Folder,
+    name: str,
+    configuration: Configuration,
+    rows: Iterable[Mapping[str, Any]],
+    fetch: Fetch | None = None,
+    config: PublishConfig | None = None,
+) -> WrittenFile:
+    """Write `rows` in their order as `folder/name`; no rows give a file that holds the schema only.
+
+    A row is a mapping with the configuration's columns but for image columns, whose files come from `fetch` by
+    `query_image_id`, `target_image_id` or `image_id`; other keys are ignored, missing ones are null. Nothing is left
+    behind if `rows` or `fetch` raises. Raises KeyError where `fetch` does not give an image.
+    """
+    if configuration.image_columns and fetch is None:
+        raise ValueError(f"{configuration.name} has images: it needs `fetch`")
+    groups = _row_groups(configuration, rows, fetch, config or PublishConfig())
+    return write_tables(folder, name, configuration, groups)
+
+
+def write_tables(folder: Folder, name: str, configuration: Configuration, groups: Iterable[pa.Table]) -> WrittenFile:
+    """Write Arrow tables of the configuration's schema as `folder/name`, each as one row group."""
+    sink = DigestingSink(folder.open(name, "wb"))
+    count = 0
+    try:
+        with pq.ParquetWriter(sink, configuration.schema, **writer_settings(configuration)) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=max(1, group.num_rows))
+                count += group.num_rows
+        sink.close()
+    except BaseException:
+        sink.close()
+        folder.remove(name)
+        raise
+    return WrittenFile(name, count, sink.size, sink.digest)
+
+
+def _row_groups(
+    configuration: Configuration, rows: Iterable[Mapping[str, Any]], fetch: Fetch | None, config: PublishConfig
+) -> Iterator[pa.Table]:
+    group = _RowGroup(configuration)
+    for batch in _batches(rows, _FETCH_ROWS):
+        found = dict(group.files)
+        wanted = sorted({row[_IMAGE_IDS[column]] for row in batch for column in configuration.image_columns})
+        missing = [one for one in wanted if one not in found]
+        if missing and fetch is not None:
+            found.update(fetch(missing))
+        for row in batch:
+            if group.rows and group.bytes + group.cost(row, found) > config.row_group_max_bytes:
+                yield group.close()
+            group.add(row, found)
+            if group.bytes >= config.row_group_min_bytes or len(group.rows) >= config.row_group_rows:
+                yield group.close()
+    if group.rows:
+        yield group.close()
+
+
+class _RowGroup:
+    """Rows on their way to one row group, with the images that they show, and the bytes that will be stored."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.rows: list[Mapping[str, Any]] = []
+        self.files: dict[str, bytes] = {}
+        self.bytes = 0
+        self._stored: set[tuple[str, str]] = set()
+
+    def _new(self, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+        images = [(column, row[_IMAGE_IDS[column]]) for column in self._configuration.image_columns]
+        return [one for one in images if one not in self._stored]
+
+    def cost(self, row: Mapping[str, Any], files: Mapping[str, bytes]) -> int:
+        """Bytes that a row adds: its texts, and the images that are not in the group's dictionaries yet."""
+        texts = sum(len(value) for value in row.values() if isinstance(value, str))
+        return 64 + texts + sum(len(files[image_id]) for _, image_id in self._new(row))
+
+    def add(self, row: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        self.bytes += self.cost(row, files)
+        for column, image_id in self._new(row):
+            self._stored.add((column, image_id))
+            self.files[image_id] = files[image_id]
+        self.rows.append(row)
+
+    def close(self) -> pa.Table:
+        """The Arrow table of the rows; the group is empty afterwards."""
+        arrays = [self._column(field) for field in self._configuration.schema]
+        self.rows, self.files, self.bytes, self._stored = [], {}, 0, set()
+        return pa.Table.from_arrays(arrays, schema=self._configuration.schema)
+
+    def _column(self, field: pa.Field) -> pa.Array:
+        if field.type != IMAGE:
+            return pa.array([row.get(field.name) for row in self.rows], field.type)
+        ids = [row[_IMAGE_IDS[field.name]] for row in self.rows]
+        files = pa.array([self.files[image_id] for image_id in ids], pa.binary())
+        names = {image_id: image_name(image_id, self.files[image_id]) for image_id in set(ids)}
+        return pa.StructArray.from_arrays([files, pa.array([names[one] for one in ids])], fields=list(IMAGE))
+
+
+def _batches(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Paths of the parquet leaves, as `use_dictionary` and `compression` take them."""
+    return [leaf for field in schema for leaf in _field_leaves(field.name, field.type)]
+
+
+def _field_leaves(path: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_struct(kind):
+        children = [kind.field(i) for i in range(kind.num_fields)]
+        return [leaf for child in children for leaf in _field_leaves(f"{path}.{child.name}", child.type)]
+    if pa.types.is_list(kind):
+        return _field_leaves(f"{path}.list.element", kind.value_type)
+    return [path]
