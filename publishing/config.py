@@ -29,7 +29,7 @@ class PublishConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
-        "lensmith-triplets", min_length=1, description="name of the dataset, in the card and in Croissant"
+        default="lensmith-triplets", min_length=1, description="name of the dataset, in the card and in Croissant"
     )
     title: str = Field(default="Composed image retrieval triplets", min_length=1, description="title line of the card")
     license: str = Field(

@@ -80,7 +80,7 @@ def empty_file(folder: str) -> str:
 def _bins(estimates: list[Estimate], target_bytes: int) -> list[tuple[list[Part], int]]:
     """Cut the rows, laid end to end by their bytes, into equal lengths; the nearest gap between two rows is the cut."""
     total = sum(one.bytes for one in estimates)
-    count = max(1, -(-total // target_bytes))
+    count = max(1, min(-(-total // target_bytes), sum(one.rows for one in estimates)))
     bins: list[tuple[list[Part], int]] = [([], 0)]
     before, reached = 0, 1
     for one in estimates:

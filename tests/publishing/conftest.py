@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from publishing.config import PublishConfig
+from publishing.description import Description, Facts, ModelFact, PromptFact
+from publishing.plain import publish_rows
+from publishing.splits import split_of_unit
 from schemas import ids
+from schemas.published import SPLITS
+from schemas.storage import Folder
 
 
 def picture(seed: int, kind: str) -> bytes:
@@ -45,7 +51,7 @@ class Corpus:
 
 def verified_row(page: int, query: str, target: str, negatives: list[str], urls: Mapping[str, str]) -> dict[str, Any]:
     """One row of the table `verified`."""
-    url = f"https://www.site{page % 6}.example/pages/{page}.html"
+    url = f"https://www.site{page % 6 + 1}.example/pages/{page}.html"
     page_id = ids.page_id(url, "0" * 64)
     pair = ids.pair_id(page_id, query, target)
     text = f"the same motif with {target[:4]} on page {page}"
@@ -87,7 +93,7 @@ def verified_row(page: int, query: str, target: str, negatives: list[str], urls:
         "license": "https://creativecommons.org/licenses/by-sa/4.0/" if page % 2 else None,
         "opt_out": None,
         "crawl_date": datetime(2026, 3, 1 + page, 12, tzinfo=UTC),
-        "site": f"site{page % 6}.example",
+        "site": f"site{page % 6 + 1}.example",
         "rank_text": 2,
         "rank_query": 3,
         "rank_both": 1,
@@ -107,7 +113,7 @@ def build_corpus() -> Corpus:
             data = picture(10 * page + position, "PNG" if position % 2 else "JPEG")
             image_id = ids.image_id(data)
             images[image_id] = data
-            urls[image_id] = f"https://img.site{page % 6}.example/{page}/{position}"
+            urls[image_id] = f"https://img.site{page % 6 + 1}.example/{page}/{position}"
             names.append(image_id)
         for position in range(5):
             query, target = names[position], names[(position + 1) % 5]
@@ -116,7 +122,65 @@ def build_corpus() -> Corpus:
     return Corpus(rows, images, urls)
 
 
+FACTS = Facts(
+    version="0.1.0",
+    preset="local",
+    sources=("wand-00000.warc.gz", "wand-00001.warc.gz"),
+    models=(ModelFact(role="image features", name="efficientnet-lite0", revision="0.1.0"),),
+    prompts=(PromptFact(name="span_copy", version="1", text="Title: {{ title }}\n```\nfrom {{ query }}\n```"),),
+    commands=("lensmith run --preset local --input 'wand/*.warc.gz' --output OUT",),
+    configuration={"publish_dataset": {"split_unit": "domain"}},
+)
+FUNNEL = {
+    "stages": [
+        {
+            "stage": "publish_dataset",
+            "unit": "triplet",
+            "in": 61,
+            "kept": 60,
+            "rejected": {"crosses_split": 1},
+            "failed": {},
+            "deferred": 0,
+            "out": {"triplet": 60},
+        }
+    ]
+}
+#: Several row groups and files even of this small data.
+CUT = PublishConfig(
+    shares={"train": 0.5, "validation": 0.25, "test": 0.25},
+    target_bytes=200_000,
+    row_group_min_bytes=40_000,
+    row_group_max_bytes=60_000,
+)
+
+
+def publish(corpus: Corpus, target: Folder, config: PublishConfig = CUT, owner: str = "run-a") -> Description:
+    """Publish a corpus by the plain loop; scratch files lie beside the dataset."""
+    splits: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for row in corpus.rows:
+        splits[split_of_unit(config.seed, row["site"], config.shares)].append(row)
+    images = {split: corpus.image_rows(rows) for split, rows in splits.items()}
+    scratch = Folder(f"{target.path}-scratch")
+    return publish_rows(
+        target, scratch, splits, images, corpus.fetch, owner=owner, facts=FACTS, config=config, funnel=FUNNEL
+    )
+
+
 @pytest.fixture
 def corpus() -> Corpus:
     """The 60 triplets."""
     return build_corpus()
+
+
+@pytest.fixture
+def dataset(tmp_path, corpus) -> Folder:
+    """The 60 triplets, published."""
+    target = Folder(str(tmp_path / "dataset"))
+    publish(corpus, target)
+    return target
+
+
+@pytest.fixture
+def publish_corpus():
+    """The function that publishes a corpus."""
+    return publish

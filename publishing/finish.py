@@ -1,0 +1,150 @@
+"""The last step of a publication: a folder of finished files takes the place of the dataset at once."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from publishing.description import MANIFEST, PublishedFile, read_description
+from schemas.errors import ConfigurationError
+from schemas.storage import Folder
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+#: Written last on an object store: until then readers see the old card.
+_LAST = "README.md"
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A finished data file: where it lies (a path on the dataset's own filesystem) and what it becomes."""
+
+    source: str
+    file: PublishedFile
+
+
+def check_target(target: Folder, owner: str) -> None:
+    """Raise ConfigurationError unless `target` is absent, empty, or a dataset that `owner` published."""
+    if not target.list(""):
+        return
+    if not target.exists(MANIFEST):
+        raise ConfigurationError(
+            f"{target.path} is not empty and holds no dataset of Lensmith: choose another output folder or empty it."
+        )
+    other = read_description(target).owner
+    if other != owner:
+        raise ConfigurationError(
+            f"{target.path} holds the dataset of another run: choose another output folder or remove that dataset."
+        )
+
+
+def replace_dataset(target: Folder, owner: str, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> bool:
+    """Make `target` hold exactly the staged files and the documents; False if it does already.
+
+    On a local disk the new folder, made of hard links where the disk allows, is exchanged with the old one in one
+    step: a kill leaves the old dataset or the new one. On an object store files are copied first, the card last, and
+    then superseded files are removed. Sources are left where they are.
+    """
+    check_target(target, owner)
+    if _is_current(target, staged, documents):
+        return False
+    if target.is_local:
+        _replace_local(target, staged, documents)
+    else:
+        _replace_remote(target, staged, documents)
+    return True
+
+
+def sweep(target: Folder) -> None:
+    """Remove what killed publications left beside a local `target`."""
+    if target.is_local:
+        parent, name = os.path.split(target.root)
+        beside = Folder(parent)
+        for entry in beside.list(""):
+            if entry.startswith(f".{name}.staged-"):
+                beside.remove(entry, recursive=True)
+
+
+def _is_current(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> bool:
+    """Whether every document is there byte for byte (the manifest holds the digests of the data) and every file is."""
+    try:
+        if any(target.read(name) != data for name, data in documents.items()):
+            return False
+        return all(target.fs.size(target.at(one.file.name)) == one.file.bytes for one in staged)
+    except FileNotFoundError:
+        return False
+
+
+def _replace_local(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> None:
+    sweep(target)
+    parent, name = os.path.split(target.root)
+    new = os.path.join(parent, f".{name}.staged-{uuid.uuid4().hex[:8]}")
+    os.makedirs(new)
+    for one in staged:
+        path = os.path.join(new, one.file.name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _link_or_copy(one.source, path)
+    for document, data in documents.items():
+        with open(os.path.join(new, document), "wb") as sink:
+            sink.write(data)
+            sink.flush()
+            os.fsync(sink.fileno())
+    if not os.path.exists(target.root):
+        os.rename(new, target.root)
+        return
+    exchange(new, target.root)
+    Folder(parent).remove(os.path.basename(new), recursive=True)
+
+
+def exchange(first: str, second: str) -> None:
+    """Exchange two local folders, in one step where the system can (Linux), else by three renames."""
+    if not _exchange_at_once(first, second):
+        spare = f"{first}.old"
+        os.rename(second, spare)
+        os.rename(first, second)
+        os.rename(spare, first)
+
+
+def _exchange_at_once(first: str, second: str) -> bool:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    arguments = (_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+    if rename(*arguments) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS):
+        return False
+    raise OSError(number, os.strerror(number), second)
+
+
+def _link_or_copy(source: str, path: str) -> None:
+    try:
+        os.link(source, path)
+    except OSError:
+        # Another device, or a disk without hard links.
+        Folder(os.path.dirname(path)).fs.cp_file(source, path)
+
+
+def _replace_remote(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> None:
+    superseded = set(_files(target))
+    for one in staged:
+        if one.source != target.at(one.file.name):
+            target.fs.cp_file(one.source, target.at(one.file.name))
+    for name in sorted(documents, key=lambda name: (name == _LAST, name)):
+        target.replace(name, documents[name])
+    for name in sorted(superseded - {one.file.name for one in staged} - documents.keys()):
+        target.remove(name)
+
+
+def _files(target: Folder) -> list[str]:
+    try:
+        found = target.fs.find(target.root)
+    except FileNotFoundError:
+        return []
+    prefix = target.root.lstrip("/") + "/"
+    return [path.lstrip("/").removeprefix(prefix) for path in found]

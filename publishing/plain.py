@@ -1,0 +1,84 @@
+"""The stage in a plain loop: rows in memory order to a finished dataset, in one process.
+
+The Beam job writes the same files shard by shard; this is for small data, benchmarks and tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from publishing.config import PublishConfig
+from publishing.dataset_writer import Fetch, sort_key, write_file
+from publishing.description import Description, Facts, PublishedFile
+from publishing.documents import documents
+from publishing.finish import StagedFile, replace_dataset
+from publishing.layout import Estimate, empty_file, plan_files
+from publishing.statistics import DatasetStatistics
+from publishing.tombstones import Tombstones
+from schemas.published import SPLITS, Configuration
+from schemas.storage import Folder
+
+
+def publish_rows(
+    target: Folder,
+    scratch: Folder,
+    splits: Mapping[str, Sequence[Mapping[str, Any]]],
+    images: Mapping[str, Sequence[Mapping[str, Any]]],
+    fetch: Fetch,
+    *,
+    owner: str,
+    facts: Facts,
+    config: PublishConfig | None = None,
+    funnel: Mapping[str, Any] | None = None,
+    tombstones: Tombstones | None = None,
+) -> Description:
+    """Publish triplets (split → rows of `verified`) and images (split → rows `image_id`, `url`, `license`).
+
+    Files are first written to `scratch` (on the filesystem of `target`), then `target` is replaced at once.
+    """
+    config = config or PublishConfig()
+    statistics = DatasetStatistics()
+    for split in SPLITS:
+        statistics.add_all(split, splits.get(split, ()))
+    about = Description(owner, config, facts, (), statistics, funnel or {"stages": []})
+    staged: list[StagedFile] = []
+    for configuration in about.configurations:
+        rows = images if configuration.name == "images" else splits
+        staged += _write(scratch, configuration, rows, fetch, config)
+    files = tuple(one.file for one in staged)
+    about = Description(owner, config, facts, files, statistics, about.funnel)
+    replace_dataset(target, owner, staged, documents(about, tombstones or Tombstones()))
+    return about
+
+
+def _write(
+    scratch: Folder,
+    configuration: Configuration,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    fetch: Fetch,
+    config: PublishConfig,
+) -> Iterable[StagedFile]:
+    name = configuration.name
+    ordered = {
+        split: sorted(rows.get(split, ()), key=(lambda row: row["image_id"]) if name == "images" else sort_key)
+        for split in SPLITS
+    }
+    estimates = [
+        Estimate(split, split, len(ordered[split]), _size(configuration, ordered[split], fetch)) for split in SPLITS
+    ]
+    planned = [
+        (one.name, one.split, [row for part in one.parts for row in ordered[part.shard][part.start : part.stop]])
+        for one in plan_files(configuration.folder, estimates, config.target_bytes)
+    ] or [(empty_file(configuration.folder), "train", [])]
+    for file, split, chosen in planned:
+        written = write_file(scratch, file, configuration, chosen, fetch, config)
+        published = PublishedFile(name, split, file, written.rows, written.bytes, written.digest)
+        yield StagedFile(scratch.at(file), published)
+
+
+def _size(configuration: Configuration, rows: Sequence[Mapping[str, Any]], fetch: Fetch) -> int:
+    if not configuration.image_columns or not rows:
+        return 300 * len(rows)
+    keys = ["image_id"] if configuration.name == "images" else ["query_image_id", "target_image_id"]
+    return sum(len(fetch([row[key]])[row[key]]) for row in rows for key in keys)
