@@ -59,13 +59,13 @@ def replace_dataset(target: Folder, owner: str, staged: Sequence[StagedFile], do
     return True
 
 
-def sweep(target: Folder) -> None:
-    """Remove what killed publications left beside a local `target`."""
+def sweep(target: Folder, kind: str) -> None:
+    """Remove what killed publications (`staged`) or take-downs (`scratch`) left beside a local `target`."""
     if target.is_local:
         parent, name = os.path.split(target.root)
         beside = Folder(parent)
         for entry in beside.list(""):
-            if entry.startswith(f".{name}.staged-"):
+            if entry.startswith(f".{name}.{kind}-"):
                 beside.remove(entry, recursive=True)
 
 
@@ -80,7 +80,7 @@ def _is_current(target: Folder, staged: Sequence[StagedFile], documents: Mapping
 
 
 def _replace_local(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> None:
-    sweep(target)
+    sweep(target, "staged")
     parent, name = os.path.split(target.root)
     new = os.path.join(parent, f".{name}.staged-{uuid.uuid4().hex[:8]}")
     os.makedirs(new)

@@ -1,0 +1,198 @@
+"""Take-down by address, host and list."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import pytest
+
+from publishing.croissant import validate_croissant
+from publishing.dataset_reader import rows
+from publishing.description import read_description
+from publishing.take_down import honour, read_list, take_down, tombstones_of
+from publishing.tombstones import Tombstones, add_tombstones, normal_url, read_tombstones
+from schemas.errors import ConfigurationError
+from schemas.storage import Folder
+
+
+def _rows(folder, configuration="ids"):
+    return list(rows(folder, read_description(folder), configuration))
+
+
+def _check_consistent(folder):
+    """Counts, names and references of a dataset fit together."""
+    about = read_description(folder)
+    ids = _rows(folder)
+    assert about.triplets == len(ids) == about.statistics.total("split")
+    held = [row["image_id"] for row in _rows(folder, "images")]
+    named = {one for row in ids for one in (row["query_image_id"], row["target_image_id"], *row["hard_negatives"])}
+    assert sorted(held) == sorted(named)
+    assert {row["triplet_id"] for row in _rows(folder, "triplets")} == {row["triplet_id"] for row in ids}
+    parquet = {path.relative_to(folder.path).as_posix() for path in Path(folder.path).rglob("*.parquet")}
+    assert parquet == {one.name for one in about.files}
+    for entry in about.funnel["stages"]:
+        lost = sum(entry["rejected"].values()) + sum(entry["failed"].values()) + entry["deferred"]
+        assert entry["in"] == entry["kept"] + lost
+    return about
+
+
+def test_an_image_s_address_takes_its_triplets_its_bytes_and_its_mentions(dataset, corpus):
+    row = corpus.rows[7]
+    image, url = row["target_image_id"], row["target_image_url"]
+    result = take_down(dataset, Tombstones.of(urls=[url]))
+    assert (result.triplets, result.images) == (2, 1), "once it was a query, once a target"
+    assert result.hard_negatives == 2
+    _check_consistent(dataset)
+    assert all(image not in {one["query_image_id"], one["target_image_id"]} for one in _rows(dataset))
+    assert all(image not in one["hard_negatives"] for one in _rows(dataset))
+    data = corpus.images[image]
+    for file in Path(dataset.path).rglob("*.parquet"):
+        assert data[40:200] not in file.read_bytes(), "no copy of the bytes is left anywhere"
+
+
+def test_a_page_s_address_takes_its_triplets_and_what_nothing_else_names(dataset, corpus):
+    page = corpus.rows[0]["page_url"]
+    result = take_down(dataset, Tombstones.of(urls=[page.replace("https://", "HTTP://") + "#top"]))
+    assert (result.triplets, result.images, result.hard_negatives) == (5, 5, 0)
+    _check_consistent(dataset)
+    assert not read_tombstones(dataset).image_ids, "the images themselves were not asked to go"
+
+
+def test_a_host_takes_all_below_it(dataset, corpus):
+    result = take_down(dataset, Tombstones.of(hosts=["site3.example"]))
+    assert (result.triplets, result.images) == (10, 10)
+    assert not [row for row in _rows(dataset) if "site3.example" in row["page_url"]]
+    about = _check_consistent(dataset)
+    assert [entry for entry in about.funnel["stages"] if entry["stage"] == "take_down"][1] == {
+        "stage": "take_down",
+        "unit": "triplet",
+        "in": 60,
+        "kept": 50,
+        "rejected": {"taken_down": 10},
+        "failed": {},
+        "deferred": 0,
+        "out": {"triplet": 50},
+    }
+
+
+def test_documents_follow_and_tell_no_address(dataset, corpus):
+    take_down(dataset, Tombstones.of(hosts=["site3.example"]))
+    card = dataset.read("README.md").decode()
+    assert "50 triplets" in card
+    assert "1 hosts" in card
+    for name in dataset.list(""):
+        if "." in name:
+            assert b"site3.example" not in dataset.read(name)
+    assert validate_croissant(Path(dataset.path) / "croissant.json") == []
+    read = datasets.load_dataset(dataset.path, cache_dir=dataset.path + "-cache")
+    assert sum(len(one) for one in read.values()) == 50
+
+
+def test_take_downs_add_up(dataset, corpus):
+    take_down(dataset, Tombstones.of(hosts=["site3.example"]))
+    again = take_down(dataset, Tombstones.of(urls=[corpus.rows[0]["page_url"]]))
+    assert again.triplets == 5
+    about = _check_consistent(dataset)
+    assert about.funnel["stages"][-1]["rejected"] == {"taken_down": 15}
+    assert len(read_tombstones(dataset).hosts) == 1
+    assert take_down(dataset, Tombstones.of(hosts=["site3.example"])).triplets == 0
+
+
+def test_taking_everything_down_leaves_an_empty_dataset_that_says_so(dataset):
+    take_down(dataset, Tombstones.of(hosts=["example"]))
+    about = _check_consistent(dataset)
+    assert about.triplets == 0
+    assert [one.name for one in about.files] == [
+        f"{one}/train-00000-of-00001.parquet" for one in ("data", "ids", "images")
+    ]
+    assert "This dataset is empty" in dataset.read("README.md").decode()
+
+
+def test_a_later_publication_honours_the_tombstones(tmp_path, dataset, corpus):
+    work = Folder(str(tmp_path / "_work"))
+    add_tombstones(work, Tombstones.of(hosts=["elsewhere.example"]))
+    url = corpus.rows[7]["target_image_url"]
+    take_down(dataset, Tombstones.of(urls=[url]), work)
+    assert len(read_tombstones(work).hosts) == 1, "what was there stays"
+    tombstones = read_tombstones(dataset, work)
+    left = [row for row in (honour(tombstones, row) for row in corpus.rows) if row is not None]
+    assert {row["triplet_id"]: list(row["hard_negatives"]) for row in left} == {
+        row["triplet_id"]: row["hard_negatives"] for row in _rows(dataset)
+    }
+
+
+def test_a_list_may_hold_addresses_hosts_image_ids_and_comments(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(f"# owners\nhttps://a.example/1.jpg\nb.example\nc.example/x y.png\n{'0' * 64}\n\n")
+    found = read_list(path)
+    assert found == Tombstones.of(["http://A.example/1.jpg", "https://c.example/x%20y.png"], ["B.example."], ["0" * 64])
+    assert tombstones_of([]) == Tombstones()
+    with pytest.raises(ConfigurationError, match="cannot read the list"):
+        read_list(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://a.example", "https://A.EXAMPLE:443/"),
+        ("http://a.example:80/x#f", "https://a.example/x"),
+        ("http://a.example/%7Eu/ä", "http://a.example/~u/%C3%A4"),
+        ("http://user:pw@a.example/x", "http://a.example/x"),
+        ("http://bücher.example/", "http://xn--bcher-kva.example/"),
+    ],
+)
+def test_addresses_of_one_thing_are_one(one, other):
+    assert normal_url(one) == normal_url(other)
+
+
+def test_other_addresses_are_others():
+    assert len({normal_url(f"http://a.example{rest}") for rest in ("/x", "/x?y", "/X", ":8080/x", "/x/")}) == 5
+    assert not Tombstones.of(hosts=["b.example"]).covers_url("http://ab.example/")
+    assert not Tombstones.of(hosts=["b.example"]).covers_url("http://[broken")
+
+
+def test_a_folder_without_dataset_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="no dataset of Lensmith"):
+        take_down(Folder(str(tmp_path)), Tombstones.of(hosts=["a.example"]))
+
+
+def test_a_kill_leaves_the_old_dataset_or_the_new_one(tmp_path, dataset):
+    """The child is killed at many moments of its take-down; the last one goes through."""
+    program = (
+        "import sys; from publishing.take_down import *; from publishing.tombstones import *; print('go', flush=True);"
+        "take_down(Folder(sys.argv[1]), Tombstones.of(hosts=['site3.example']))"
+    )
+    seen = set()
+    for delay in (0.0, 0.02, 0.04, 0.06, 0.08, 0.12, 0.2, None):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, dataset.path], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."}
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        if delay is not None:
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        seen.add(_check_consistent(dataset).triplets)
+    assert seen <= {60, 50}
+    assert _check_consistent(dataset).triplets == 50
+    assert not [one.name for one in Path(dataset.path).parent.iterdir() if one.name.startswith(".dataset")]
+
+
+def test_on_an_object_store(corpus, publish_corpus):
+    target = Folder("memory://take/down/dataset")
+    publish_corpus(corpus, target)
+    assert take_down(target, Tombstones.of(hosts=["site3.example"])).triplets == 10
+    about = read_description(target)
+    found = {path.rsplit("/dataset/", 1)[1] for path in target.fs.find(target.root)}
+    assert {name for name in found if name.endswith(".parquet")} == {one.name for one in about.files}
+    assert json.loads(target.read("tombstones.json"))["hosts"]
+    assert not [one for one in target.fs.find("/take/down") if ".scratch-" in one]
