@@ -1,0 +1,115 @@
+"""Settings of `mine_pairs`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mining.page_sets import MAX_SET_IMAGES
+
+
+class CoOccurrenceConfig(BaseModel):
+    """Settings of the miner `co_occurrence`: which ordered pairs of a page's images are worth a triplet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    visual_min: float = Field(default=0.2, ge=-1, le=1, description="pairs below this visual similarity are unrelated")
+    visual_max: float = Field(default=0.97, ge=-1, le=1, description="pairs above this visual similarity are the same")
+    text_min: float = Field(
+        default=0.1, ge=-1, le=1, description="pairs whose texts' similarity is below this are unrelated"
+    )
+    text_max: float = Field(
+        default=0.97, ge=-1, le=1, description="pairs whose texts' similarity is above this say the same"
+    )
+    untexted: Literal["last", "drop", "equal"] = Field(
+        default="last",
+        description="pairs with a missing text are taken last, dropped (no_text), or treated like the others",
+    )
+    both_directions: Literal["independent", "keep", "drop"] = Field(
+        default="independent",
+        description="independent: each ordered pair for itself; keep: a pair and its reverse are kept or dropped "
+        "together; drop: one direction only",
+    )
+    pairs_per_page: int = Field(default=10, ge=1, description="ordered pairs taken from one page")
+    pairs_per_query: int = Field(default=2, ge=1, description="ordered pairs of one page that share a query image")
+
+    @model_validator(mode="after")
+    def _windows_are_open(self) -> CoOccurrenceConfig:
+        if self.visual_min >= self.visual_max or self.text_min >= self.text_max:
+            raise ValueError("a similarity window's lower end must lie below its upper end")
+        return self
+
+
+class HardNegativesConfig(BaseModel):
+    """Settings of the hard negatives of a pair."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int = Field(default=5, ge=0, description="hard negatives beside the query image")
+    similarity_max: float = Field(
+        default=0.7,
+        ge=-1,
+        le=1,
+        description="false-negative guard: images more similar to the target than this are left out",
+    )
+    site_pool: int = Field(
+        default=1000, ge=0, description="images of the same site and shard that may fill up the list; 0 is none"
+    )
+
+
+class MineConfig(BaseModel):
+    """Settings of `mine_pairs`: page and image filters, the miner and its windows, hard negatives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opt_out: Literal["drop", "keep"] = Field(
+        default="drop", description="pages and images with an opt-out signal are dropped, or kept with it on record"
+    )
+    excluded_languages: tuple[str, ...] = Field(
+        default=(), description="languages (ISO 639-1) whose pages are left out"
+    )
+    min_side: int = Field(default=100, ge=1, description="shorter side of an image, in pixels, at least")
+    max_aspect: float = Field(default=4.0, ge=1, description="longer side over shorter side, at most")
+    max_flatness: float = Field(
+        default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
+    )
+    max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
+    boilerplate_pages: int = Field(
+        default=10, ge=1, description="an image on at most this many pages of a site is never boilerplate"
+    )
+    boilerplate_share: float = Field(
+        default=0.1, ge=0, le=1, description="an image on more than this share of a site's pages is boilerplate"
+    )
+    address_pages: int = Field(
+        default=10, ge=1, description="an address that more pages of the crawl name is a logo or an advertisement"
+    )
+    near_duplicate_bits: int = Field(
+        default=2, ge=0, le=16, description="images of a page whose perceptual hashes differ in at most these many bits"
+    )
+    near_duplicate_similarity: float = Field(
+        default=0.95,
+        ge=-1,
+        le=1,
+        description="… and whose visual similarity is at least this are near duplicates (the hash sees no colour)",
+    )
+    page_images: int = Field(
+        default=60, ge=2, le=MAX_SET_IMAGES, description="images of one page that enter pairing, spread over the page"
+    )
+    min_images: int = Field(default=2, ge=2, description="pages with fewer images after all filters give no pairs")
+    set_overlap: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="of two pages that share at least this part of their images (Jaccard) the richer is mined",
+    )
+    label_score_min: float = Field(
+        default=0.3, ge=0, le=1, description="image labels below this probability are not written into pairs"
+    )
+    miner: str = Field(default="co_occurrence", description="which miner makes the pairs")
+    co_occurrence: CoOccurrenceConfig = Field(
+        default_factory=CoOccurrenceConfig, description="settings of the miner `co_occurrence`"
+    )
+    hard_negatives: HardNegativesConfig = Field(
+        default_factory=HardNegativesConfig, description="settings of the hard negatives"
+    )
