@@ -160,7 +160,8 @@ def _without_byte_duplicates(
 def _boilerplate(image: EligibleImage, counts: PageCounts, config: MineConfig) -> tuple[str | None, str | None]:
     """Whether an image is furniture of its site, or its address of the whole crawl."""
     shown = counts.image_pages.get(image.image_id, 1)
-    if shown > max(config.boilerplate_pages, config.boilerplate_share * counts.site_pages):
+    on_most = shown >= config.boilerplate_share_pages and shown > config.boilerplate_share * counts.site_pages
+    if on_most or shown > config.boilerplate_pages:
         return "boilerplate_on_site", f"on {shown} of {counts.site_pages} pages"
     named = counts.address_pages.get(image.url, 1)
     if named > config.address_pages:

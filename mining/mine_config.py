@@ -70,16 +70,21 @@ class MineConfig(BaseModel):
         default=(), description="languages (ISO 639-1) whose pages are left out"
     )
     min_side: int = Field(default=100, ge=1, description="shorter side of an image, in pixels, at least")
-    max_aspect: float = Field(default=4.0, ge=1, description="longer side over shorter side, at most")
+    max_aspect: float = Field(default=3.0, ge=1, description="longer side over shorter side, at most")
     max_flatness: float = Field(
         default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
     )
     max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
     boilerplate_pages: int = Field(
-        default=10, ge=1, description="an image on at most this many pages of a site is never boilerplate"
+        default=10,
+        ge=1,
+        description="an image on more pages of a site than this is boilerplate, however large the site",
     )
     boilerplate_share: float = Field(
-        default=0.1, ge=0, le=1, description="an image on more than this share of a site's pages is boilerplate"
+        default=0.5, ge=0, le=1, description="an image on more than this share of a site's pages is boilerplate …"
+    )
+    boilerplate_share_pages: int = Field(
+        default=5, ge=2, description="… if it is on at least this many pages: what finds the logo of a small site"
     )
     address_pages: int = Field(
         default=10, ge=1, description="an address that more pages of the crawl name is a logo or an advertisement"

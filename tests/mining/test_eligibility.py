@@ -33,7 +33,7 @@ def reasons(outcomes: CollectedOutcomes, unit: str = "place") -> dict[str, int]:
     ("fields", "reason"),
     [
         ({"width": 99}, "too_small"),
-        ({"width": 1300, "height": 300}, "extreme_aspect"),
+        ({"width": 901, "height": 300}, "extreme_aspect"),
         ({"flatness": 0.999}, "flat"),
         ({"nsfw": 0.95}, "unsafe"),
         ({"opt_out": "noimageai"}, "opted_out"),
@@ -47,7 +47,7 @@ def test_an_image_with_one_fault_is_rejected_with_its_reason(fields: dict[str, o
 
 
 def test_an_image_at_the_limits_passes() -> None:
-    image = made.facts("edge", width=400, height=100, flatness=CONFIG.max_flatness, nsfw=CONFIG.max_nsfw)
+    image = made.facts("edge", width=300, height=100, flatness=CONFIG.max_flatness, nsfw=CONFIG.max_nsfw)
     passed, outcomes = pass_filters([made.place(0, image)], [image])
     assert [one.image_id for one in passed] == [image.image_id]
     assert reasons(outcomes) == {}
@@ -114,9 +114,15 @@ def content(
 
 def test_images_on_many_pages_of_a_site_are_boilerplate() -> None:
     images = [made.eligible(0, made.facts("logo")), made.eligible(1, made.facts("photo"))]
-    shown = {made.image_id("logo"): CONFIG.boilerplate_pages + 1}
-    assert content(images, PageCounts(20, shown))[1] == {"boilerplate_on_site": 1}
-    assert content(images, PageCounts(100_000, shown))[1] == {}
+    for shown, of, boilerplate in [
+        (11, 100_000, True),
+        (10, 100_000, False),
+        (3, 5, True),
+        (3, 6, False),
+        (2, 2, False),
+    ]:
+        dropped = content(images, PageCounts(of, {made.image_id("logo"): shown}))[1]
+        assert dropped == ({"boilerplate_on_site": 1} if boilerplate else {}), (shown, of)
 
 
 def test_addresses_that_many_pages_name_are_dropped() -> None:
