@@ -117,9 +117,9 @@ def test_images_on_many_pages_of_a_site_are_boilerplate() -> None:
     for shown, of, boilerplate in [
         (11, 100_000, True),
         (10, 100_000, False),
-        (3, 5, True),
-        (3, 6, False),
-        (2, 2, False),
+        (5, 9, True),
+        (5, 10, False),
+        (4, 4, False),
     ]:
         dropped = content(images, PageCounts(of, {made.image_id("logo"): shown}))[1]
         assert dropped == ({"boilerplate_on_site": 1} if boilerplate else {}), (shown, of)
