@@ -71,7 +71,7 @@ def exchange(
     except StoppedError:
         raise
     except TimeoutError as error:
-        raise failed("timeout", str(error), unreachable=not connection.connected) from error
+        raise failed("timeout", str(error), unreachable=True) from error
     except ssl.SSLError as error:
         # A certificate is as bad the second time.
         raise StoppedError(Verdict("failed", "tls_error", str(error))) from error
@@ -88,6 +88,7 @@ def exchange(
         raise failed("bad_response", f"{type(error).__name__}: {error}") from error
     finally:
         connection.close()
+        connection.release()
 
 
 def _read_answer(response: http.client.HTTPResponse, limits: Limits) -> Answer:
@@ -123,6 +124,12 @@ class _PinnedConnection(http.client.HTTPConnection):
         super().__init__(target.host, target.port)
         self._target, self._endpoints, self._limits, self._tls = target, endpoints, limits, tls
         self.connected = False
+        self._raw: socket.socket | None = None
+
+    def release(self) -> None:
+        """Close the socket itself: `close` is called by `getresponse` too, before the body has been read."""
+        if self._raw is not None:
+            self._raw.close()
 
     def connect(self) -> None:
         """Open the connection, with TLS for https, the certificate checked against the address's host."""
@@ -142,6 +149,7 @@ class _PinnedConnection(http.client.HTTPConnection):
                 raw.close()
                 raise
         self.connected = True
+        self._raw = raw
         self.sock: Any = _DeadlineSocket(raw, self._limits.deadline)
 
 
@@ -179,7 +187,7 @@ class _DeadlineSocket:
         return io.BufferedReader(_DeadlineReader(self._raw, self._deadline), _PIECE)
 
     def close(self) -> None:
-        self._raw.close()
+        """Left to the connection's `release`."""
 
 
 class _DeadlineReader(io.RawIOBase):

@@ -103,9 +103,10 @@ class Fetcher:
             raise failed("host_backing_off", f"redirected to {target.authority}") from None
         seconds = None
         try:
-            if not self._robots_of(target).known:
-                self._read_robots(target, gate)
-                self._consult(target, signals)
+            asked = self._read_robots(target, gate)
+            # Another thread may have read it while this one waited for its turn.
+            self._consult(target, signals)
+            if asked:
                 gate.again()
             since = time.monotonic()
             limits = Limits(watch.deadline(), self._config.connect_seconds, self._config.max_bytes)
@@ -153,12 +154,14 @@ class Fetcher:
         with self._robots_lock:
             return self._robots.setdefault(target.origin, _Robots())
 
-    def _read_robots(self, target: Target, gate: HostGate) -> None:
-        """Ask for an origin's robots.txt, once; other threads wait here for it."""
+    def _read_robots(self, target: Target, gate: HostGate) -> bool:
+        """Ask for an origin's robots.txt unless that was done; other threads wait here for it. Whether we asked."""
         robots = self._robots_of(target)
+        if robots.known:
+            return False
         with robots.lock:
             if robots.known:
-                return
+                return False
             try:
                 answer = self._ask_robots(Target(target.scheme, target.host, target.port, "/robots.txt"), gate)
             except StoppedError as stopped:
@@ -169,9 +172,9 @@ class Fetcher:
                 elif HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
                     text = answer.body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
                     robots.rules = RobotsRules(text, self._config.agent)
-                    if robots.rules.crawl_delay is not None:
-                        gate.slow_down(robots.rules.crawl_delay)
             robots.known = True
+            gate.admit(robots.rules.crawl_delay if robots.rules else None)
+            return True
 
     def _ask_robots(self, target: Target, gate: HostGate) -> Answer:
         """The answer for a robots.txt, after up to five redirects; a sixth redirect is an answer like a missing file.

@@ -21,7 +21,8 @@ class HostGate:
     def __init__(self, config: FetchConfig, heartbeat: Callable[[], None]) -> None:
         self._config, self.heartbeat = config, heartbeat
         self._condition = threading.Condition()
-        self._interval, self._concurrency = config.host_interval, config.host_concurrency
+        # One at a time until the host's robots.txt has been read: it may ask for that.
+        self._interval, self._concurrency = config.host_interval, 1
         self._next_start = 0.0
         self._in_flight = self._waiting = 0
         self._failures = self._throttles = 0
@@ -98,13 +99,17 @@ class HostGate:
             self._in_flight -= 1
             self._condition.notify()
 
-    def slow_down(self, crawl_delay: float) -> None:
-        """Honour a Crawl-delay, up to the cap: one request at a time, so many seconds apart."""
+    def admit(self, crawl_delay: float | None) -> None:
+        """robots.txt was read: open the gate to as many as are configured or, where it states a Crawl-delay, to one
+        at a time and so many seconds apart, up to the cap."""
         with self._condition:
-            delay = min(crawl_delay, self._config.crawl_delay_cap)
+            delay = min(crawl_delay or 0.0, self._config.crawl_delay_cap)
             if delay > self._interval:
                 self._next_start += delay - self._interval
                 self._interval, self._concurrency = delay, 1
+            elif self._interval <= self._config.host_interval:
+                self._concurrency = self._config.host_concurrency
+            self._condition.notify_all()
 
     def answered(self) -> None:
         """The host gave an answer that is no call for a pause."""

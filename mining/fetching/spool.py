@@ -21,6 +21,7 @@ class Spool:
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
+        self._folder = folder
         self._paths = [os.path.join(folder, name) for name in (_BODIES, _JOURNAL)]
         self._lock = threading.Lock()
         self._verdicts: dict[str, Verdict] = {}
@@ -63,10 +64,11 @@ class Spool:
         self._journal.close()
 
     def remove(self) -> None:
-        """Close and delete both files, once everything in them was reported."""
+        """Close and delete both files and their folder, once everything in them was reported."""
         self.close()
         for path in self._paths:
             os.unlink(path)
+        os.rmdir(self._folder)
 
     def _load(self) -> None:
         if not os.path.exists(self._paths[1]):
