@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -68,7 +69,7 @@ class Configuration:
     docs: dict[str, str]
     doc: str
 
-    @property
+    @cached_property
     def image_columns(self) -> tuple[str, ...]:
         """Names of the columns that hold image files."""
         return tuple(field.name for field in self.schema if field.type == IMAGE)

@@ -81,7 +81,7 @@ class Folder:
         return json.loads(self.read(name))
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a file if it is absent: True if we made it, False if another was first. The file is whole or not there."""
+        """Write a file if it is absent, whole or not at all: True if we made it, False if another was first."""
         path = self.at(name)
         self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         if self.is_local:

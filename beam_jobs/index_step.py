@@ -1,0 +1,151 @@
+"""Index steps: the only shuffles. Shards tell and ask by key; each asker gets the resolved answers as a table.
+
+A key's values are at most one for each shard that names it (shards deduplicate before they emit), so that an image,
+a site or an address that is everywhere costs one small value a shard, not one a page. Values are bytes of at most a
+few hundred; image bytes and embeddings never come here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_jobs.workspace import Workspace
+from schemas.storage import PARQUET
+
+#: (key, asker, value): an asker asks with an empty value, a teller tells with an empty asker; both may be given.
+Message = tuple[str, str, bytes]
+
+_ANSWERS = pa.schema([("key", pa.string()), ("value", pa.binary())])
+
+
+class IndexStep(Protocol):
+    """One index step; implementations are picklable dataclasses in importable modules."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """The output folder."""
+
+    @property
+    def name(self) -> str:
+        """Name of the step: its folder under `_work/index`."""
+
+    def messages(self, task: Any) -> Iterable[Message]:
+        """What one task (a shard of an earlier stage) tells and asks, each message once."""
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterable[tuple[str, bytes]]:
+        """Answers (asker, value) to one key. `askers` are distinct and sorted, `values` sorted."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Where the answers to one asker lie. Without a file there were none."""
+
+    path: str | None
+    digest: str
+    weight: int = 0
+
+
+def answers_folder(name: str, key: str) -> str:
+    """The folder of one index step's answers."""
+    return f"_work/index/{name}/{key}"
+
+
+class _Tell(beam.DoFn):
+    def __init__(self, step: IndexStep) -> None:
+        self._step = step
+
+    def process(self, task: Any) -> Iterator[tuple[str, tuple[str, bytes]]]:
+        for key, asker, value in self._step.messages(task):
+            yield key, (asker, value)
+
+
+class _Resolve(beam.DoFn):
+    def __init__(self, step: IndexStep) -> None:
+        self._step = step
+
+    def process(self, grouped: tuple[str, Iterable[tuple[str, bytes]]]) -> Iterator[tuple[str, tuple[str, bytes]]]:
+        key, messages = grouped
+        askers: set[str] = set()
+        tellings: list[bytes] = []
+        for asker, value in messages:
+            if asker:
+                askers.add(asker)
+            if value:
+                tellings.append(value)
+        for asker, answer in self._step.resolve(key, sorted(askers), sorted(tellings)):
+            yield asker, (key, answer)
+
+
+class _WriteAnswers(beam.DoFn):
+    """Writes the answers of an asker, sorted by key, under the digest of their content: attempts cannot differ."""
+
+    def __init__(self, workspace: Workspace, folder: str) -> None:
+        self._workspace, self._folder = workspace, folder
+
+    def process(self, grouped: tuple[str, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
+        asker, answers = grouped
+        ordered = sorted(answers)
+        state = hashlib.sha256()
+        for key, value in ordered:
+            state.update(len(key).to_bytes(4, "big") + key.encode() + len(value).to_bytes(4, "big") + value)
+        table = pa.table([[key for key, _ in ordered], [value for _, value in ordered]], schema=_ANSWERS)
+        sink = io.BytesIO()
+        pq.write_table(table, sink, row_group_size=1 << 16, **PARQUET)
+        name = f"{self._folder}/{asker}~{state.hexdigest()[:32]}~{len(ordered)}.parquet"
+        self._workspace.folder.create(name, sink.getvalue())
+        yield asker
+
+
+@dataclass
+class Exchange(beam.PTransform):
+    """The two groupings of an index step."""
+
+    step: IndexStep
+    tasks: Sequence[Any]
+    key: str
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        folder = answers_folder(self.step.name, self.key)
+        return (
+            pipeline
+            | "Tasks" >> beam.Create(list(self.tasks), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | "Tell" >> beam.ParDo(_Tell(self.step)).with_output_types(tuple[str, tuple[str, bytes]])
+            | "ByKey" >> beam.GroupByKey()
+            | "Resolve" >> beam.ParDo(_Resolve(self.step)).with_output_types(tuple[str, tuple[str, bytes]])
+            | "ByAsker" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(_WriteAnswers(self.step.workspace, folder))
+        )
+
+
+def find_answers(workspace: Workspace, name: str, key: str) -> dict[str, Answers]:
+    """The answers that a finished index step left, by asker."""
+    found = {}
+    folder = answers_folder(name, key)
+    for base in workspace.folder.list(folder):
+        if base.endswith(".parquet"):
+            asker, digest, weight = base[: -len(".parquet")].rsplit("~", 2)
+            found[asker] = Answers(f"{folder}/{base}", digest, int(weight))
+    return found
+
+
+def read_answers(workspace: Workspace, path: str | None) -> Iterator[tuple[str, bytes]]:
+    """The answers to one asker, sorted by key; no path, no answers."""
+    if path is None:
+        return
+    with workspace.folder.open(path) as source, pq.ParquetFile(source, pre_buffer=False) as parquet:
+        for batch in parquet.iter_batches():
+            yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+
+
+def answer_map(workspace: Workspace, path: str | None) -> Mapping[str, bytes]:
+    """The answers to one asker as a dictionary."""
+    return dict(read_answers(workspace, path))

@@ -1,0 +1,148 @@
+"""The `Outcomes` of a shard job: rows to parquet files as they come, counts to the manifest that commits them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_jobs.workspace import DataFile, Manifest, Workspace
+from schemas.outcomes import CountingOutcomes
+from schemas.storage import PARQUET
+from schemas.tables import TABLES, Table
+
+#: A row group closes at this many bytes of rows, or at this many rows.
+ROW_GROUP_BYTES = 8 << 20
+ROW_GROUP_ROWS = 4096
+#: Tables that are read row by row by location have small row groups.
+SMALL_ROW_GROUPS = {"images": 256}
+
+
+class _HashingSink:
+    """A file being written, with its SHA-256 and size."""
+
+    def __init__(self, sink: IO[bytes]) -> None:
+        self._sink = sink
+        self.state = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.state.update(view)
+        self.size += view.nbytes
+        return self._sink.write(view)
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+    def tell(self) -> int:
+        return self.size
+
+    def seekable(self) -> bool:
+        return False
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._sink.close()
+
+
+class _TableFile:
+    """One parquet file under construction; row groups close by bytes so that memory does not grow with rows."""
+
+    def __init__(self, workspace: Workspace, table: Table, folder: str, name: str) -> None:
+        self.path = f"{folder}/{name}"
+        self._schema = table.with_metadata()
+        self._sink = _HashingSink(workspace.folder.open(self.path, "wb"))
+        self._writer = pq.ParquetWriter(self._sink, self._schema, **PARQUET)
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes = 0
+        self._limit = SMALL_ROW_GROUPS.get(table.name, ROW_GROUP_ROWS)
+        self._names = frozenset(self._schema.names)
+        self.rows = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        if not row.keys() <= self._names:
+            raise ValueError(f"{self.path}: unknown columns {sorted(row.keys() - self._names)}")
+        self._rows.append(row)
+        self._bytes += 64 + sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
+        if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self.rows += len(self._rows)
+            self._rows, self._bytes = [], 0
+
+    def close(self) -> DataFile:
+        self.flush()
+        self._writer.close()
+        self._sink.close()
+        return DataFile(self.path, self.rows, self._sink.size, self._sink.state.hexdigest())
+
+
+class ShardWriter(CountingOutcomes):
+    """Outcomes of one attempt at one shard. Files have attempt-unique names and are never renamed; `commit` creates
+    the manifest, and an attempt that lost, or was left by an exception, removes its own files."""
+
+    def __init__(self, workspace: Workspace, stage: str, key: str) -> None:
+        super().__init__()
+        self._workspace, self._stage, self._key = workspace, stage, key
+        self._attempt = uuid.uuid4().hex[:8]
+        self._files: dict[str, _TableFile] = {}
+        self._done: dict[str, list[DataFile]] = {}
+        self._began = time.monotonic()
+        self.notes: dict[str, Any] = {}
+
+    def row(self, table: str, row: Mapping[str, Any]) -> None:
+        if table not in self._files:
+            name = f"{self._key[:16]}-{self._attempt}.parquet"
+            definition = TABLES[table]
+            folder = f"rejected/{self._stage}" if table == "rejected" else definition.folder
+            if table == "deferred":
+                folder = f"{folder}/{self._stage}"
+            self._files[table] = _TableFile(self._workspace, definition, folder, name)
+        self._files[table].add(row)
+
+    def adopt(self, table: str, files: list[DataFile]) -> None:
+        """Name data files of an earlier shard in this manifest as well: a retry keeps what was fetched."""
+        self._done.setdefault(table, []).extend(files)
+
+    def commit(self) -> Manifest:
+        """Close the files and create the manifest; returns the one that stands, ours or an earlier attempt's."""
+        self.finish()
+        unbalanced = self.counts.unbalanced()
+        if unbalanced:
+            self.discard()
+            raise AssertionError(f"{self._stage} shard {self._key}: the sums of {unbalanced} do not hold")
+        files = {table: list(rows) for table, rows in self._done.items()}
+        for table, one in self._files.items():
+            files.setdefault(table, []).append(one.close())
+        seconds = time.monotonic() - self._began
+        manifest = Manifest(self._stage, self._key, files, self.counts, seconds, self.notes)
+        if self._workspace.commit(manifest):
+            return manifest
+        self.discard()
+        standing = self._workspace.manifest(self._stage, self._key)
+        assert standing is not None, "a manifest is never removed while its stage runs"
+        return standing
+
+    def discard(self) -> None:
+        """Remove the files of this attempt."""
+        for one in self._files.values():
+            one.close()
+            self._workspace.folder.remove(one.path)
+        self._files.clear()
