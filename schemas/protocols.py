@@ -1,6 +1,6 @@
 """The narrow interfaces behind which models stand: batches in, batches out, a name and a revision.
 
-Implementations live in `mining.models` and `synthesis.writers`; `beam_jobs` loads them once a process and passes them on.
+Implementations live in `mining.models` and `synthesis.writers`; `beam_jobs` loads them once a process.
 """
 
 from __future__ import annotations

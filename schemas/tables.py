@@ -175,6 +175,26 @@ PAIRS = Table(
     "one row for each ordered pair of images that mining kept",
 )
 
+ELIGIBLE = Table(
+    "eligible",
+    "_work/side/eligible",
+    1,
+    pa.schema(
+        [
+            _field("page_id", pa.string(), "a page that was mined", False),
+            _field("site", pa.string(), "its registrable domain or host:port", False),
+            _field("image_id", pa.string(), "an image that entered pairing on that page", False),
+            _field("position", pa.int32(), "position of its place on the page", False),
+            _field("url", pa.string(), "page_images.url of that place", False),
+            _field("text", pa.string(), "cleaned text of that place"),
+            _field("embedding", pa.list_(pa.float16()), "sentence embedding of the text, unit length"),
+            _field("sketch", pa.binary(), "int8 sketch of the image's features", False),
+            _field("phash", pa.string(), "perceptual hash, 16 hex digits", False),
+        ]
+    ),
+    "one row for each image of each mined page: the candidates of verification, and what splits are decided on",
+)
+
 GENERATIONS = Table(
     "generations",
     "generations",
@@ -267,6 +287,7 @@ TABLES: dict[str, Table] = {
         ANNOTATIONS,
         TEXTS,
         PAIRS,
+        ELIGIBLE,
         GENERATIONS,
         TRIPLETS,
         VERIFIED,
