@@ -6,13 +6,14 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beam_jobs.workspace import DataFile, Manifest, Workspace
-from schemas.outcomes import CountingOutcomes
+from beam_jobs.workspace import DataFile, Manifest, Workspace, stage_of
+from schemas.outcomes import CountingOutcomes, Counts
 from schemas.storage import PARQUET
 from schemas.tables import TABLES, Table
 
@@ -94,26 +95,37 @@ class _TableFile:
         return DataFile(self.path, self.rows, self._sink.size, self._sink.state.hexdigest())
 
 
+@dataclass(frozen=True)
+class WrittenShard:
+    """The closed files, the counts (as JSON) and the notes of one attempt."""
+
+    files: dict[str, list[DataFile]]
+    counts: dict[str, Any]
+    notes: dict[str, Any]
+
+
 class ShardWriter(CountingOutcomes):
     """Outcomes of one attempt at one shard. Files have attempt-unique names and are never renamed; `commit` creates
     the manifest, and an attempt that lost, or was left by an exception, removes its own files."""
 
-    def __init__(self, workspace: Workspace, stage: str, key: str) -> None:
+    def __init__(self, workspace: Workspace, stage: str, key: str, attempt: str | None = None) -> None:
         super().__init__()
         self._workspace, self._stage, self._key = workspace, stage, key
-        self._attempt = uuid.uuid4().hex[:8]
+        #: Tells this attempt's files from those of others. A child process that writes for us is given it.
+        self.attempt = attempt or uuid.uuid4().hex[:8]
         self._files: dict[str, _TableFile] = {}
         self._done: dict[str, list[DataFile]] = {}
+        self._taken: list[DataFile] = []
         self._began = time.monotonic()
         self.notes: dict[str, Any] = {}
 
     def row(self, table: str, row: Mapping[str, Any]) -> None:
         if table not in self._files:
-            name = f"{self._key[:16]}-{self._attempt}.parquet"
+            name = f"{self._key[:16]}-{self.attempt}.parquet"
             definition = TABLES[table]
-            folder = f"rejected/{self._stage}" if table == "rejected" else definition.folder
-            if table == "deferred":
-                folder = f"{folder}/{self._stage}"
+            folder = definition.folder
+            if table in ("rejected", "deferred"):
+                folder = f"{folder}/{stage_of(self._stage)}"
             self._files[table] = _TableFile(self._workspace, definition, folder, name)
         self._files[table].add(row)
 
@@ -121,21 +133,37 @@ class ShardWriter(CountingOutcomes):
         """Name data files of an earlier shard in this manifest as well: a retry keeps what was fetched."""
         self._done.setdefault(table, []).extend(files)
 
-    def commit(self) -> Manifest:
-        """Close the files and create the manifest; returns the one that stands, ours or an earlier attempt's."""
+    def close(self) -> WrittenShard:
+        """Close the files without a commit: what a child process hands back to its parent."""
         self.finish()
         unbalanced = self.counts.unbalanced()
         if unbalanced:
             self.discard()
             raise AssertionError(f"{self._stage} shard {self._key}: the sums of {unbalanced} do not hold")
-        files = {table: list(rows) for table, rows in self._done.items()}
         for table, one in self._files.items():
-            files.setdefault(table, []).append(one.close())
+            self._done.setdefault(table, []).append(one.close())
+        self._files.clear()
+        return WrittenShard(self._done, self.counts.to_json(), self.notes)
+
+    def take(self, written: WrittenShard) -> None:
+        """Take over what a child process wrote under this attempt."""
+        for table, files in written.files.items():
+            self._done.setdefault(table, []).extend(files)
+            self._taken.extend(files)
+        self.counts.add(Counts.from_json(written.counts))
+        self.notes.update(written.notes)
+
+    def commit(self) -> Manifest:
+        """Close the files and create the manifest; returns the one that stands, ours or an earlier attempt's."""
+        own = [one.path for one in self._files.values()]
+        written = self.close()
+        files = written.files
         seconds = time.monotonic() - self._began
         manifest = Manifest(self._stage, self._key, files, self.counts, seconds, self.notes)
         if self._workspace.commit(manifest):
             return manifest
-        self.discard()
+        for path in (*own, *(one.path for one in self._taken)):
+            self._workspace.folder.remove(path)
         standing = self._workspace.manifest(self._stage, self._key)
         assert standing is not None, "a manifest is never removed while its stage runs"
         return standing
@@ -145,4 +173,6 @@ class ShardWriter(CountingOutcomes):
         for one in self._files.values():
             one.close()
             self._workspace.folder.remove(one.path)
+        for taken in self._taken:
+            self._workspace.folder.remove(taken.path)
         self._files.clear()

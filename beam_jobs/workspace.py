@@ -17,6 +17,11 @@ from schemas.storage import Folder
 LAYOUT_VERSION = 1
 
 
+def stage_of(job: str) -> str:
+    """The stage that a shard job belongs to: `extract_pages` of `extract_pages.revisits`."""
+    return job.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One data file that a manifest names: path relative to the output folder, rows, bytes, hex SHA-256."""

@@ -179,6 +179,13 @@ class CountingOutcomes:
             del sample[largest]
 
 
+class IgnoredOutcomes(CountingOutcomes):
+    """Forgets rows: for looking ahead with a function whose outcomes another call reports."""
+
+    def row(self, table: str, row: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
 class CollectedOutcomes(CountingOutcomes):
     """Keeps all rows in memory, by table: for tests and for trying a stage on one input."""
 

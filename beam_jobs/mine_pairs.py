@@ -1,0 +1,241 @@
+"""Job `mine_pairs`: the pages of one extraction shard to pairs, once the index steps have told of the whole crawl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from mining.texts import place_text
+
+from beam_jobs.annotate_images import Annotated
+from beam_jobs.extract_pages import EXTRACT_JOBS
+from beam_jobs.index_step import Answers, answer_map
+from beam_jobs.locate_images import Located, LocateTask
+from beam_jobs.mining_index import (
+    FactsTask,
+    ImageFactsStep,
+    KnownImages,
+    MineReader,
+    PageSetsStep,
+    origin_of,
+    unpack_sketches,
+)
+from beam_jobs.session import Session, asker
+from beam_jobs.shard_job import Shard
+from beam_jobs.shard_writer import ShardWriter
+from beam_jobs.tables import rows
+from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.eligibility import content_images, eligible_places
+from mining.fetching.robots import RobotsRules
+from mining.mine import PageInput, admit_page, mine_page, pairable_set, reject_duplicate_capture, site_pools
+from mining.mine_config import MineConfig
+from mining.miners import make_miner
+from mining.page_sets import band_keys
+from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
+from schemas.ids import digest, text_id
+from schemas.outcomes import IgnoredOutcomes, Outcomes
+from schemas.settings import settings_digest
+
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class MineTask:
+    """One extraction shard with everything that was resolved for it."""
+
+    number: int
+    source: tuple[str, str]
+    texts: tuple[str, str]
+    located: str | None
+    known: Answers
+
+
+class ShardPages:
+    """The pages of one extraction shard with the facts of their images."""
+
+    def __init__(self, workspace: Workspace, task: MineTask, config: MineConfig, agent: str) -> None:
+        self._workspace, self._task, self._config, self._agent = workspace, task, config, agent
+        self._manifest = workspace.manifests(task.source[0], [task.source[1]])[0]
+        self._known = KnownImages.read(workspace, task.known)
+        self._located = {url: Located.unpack(data) for url, data in answer_map(workspace, task.located).items()}
+        self._rules: dict[str, RobotsRules | None] = {}
+
+    def inputs(self, outcomes: Outcomes) -> Iterator[PageInput]:
+        """The pages that are this shard's to mine, as they stand in its table; others are reported."""
+        vectors = self._embeddings()
+        places: dict[str, list[dict[str, Any]]] = {}
+        for row in rows(self._workspace, self._manifest, "page_images"):
+            places.setdefault(row["page_id"], []).append(row)
+        seen: set[str] = set()
+        for row in rows(self._workspace, self._manifest, "pages"):
+            page = PageRecord.from_row(row)
+            if page.page_id in seen or page.page_id not in self._known.own_pages:
+                reject_duplicate_capture(page, outcomes)
+                continue
+            seen.add(page.page_id)
+            if not self._allowed(page.url):
+                page = replace(page, opt_out=_with_robots(page.opt_out))
+            records = [self._place(one, vectors) for one in places.get(page.page_id, ())]
+            known = [(one.image_id, one) for one in records if one.image_id in self._known.facts]
+            facts = {image_id: self._facts(one) for image_id, one in known if image_id is not None}
+            yield PageInput(page, records, facts)
+
+    def content(self, one: PageInput, outcomes: Outcomes) -> list[EligibleImage]:
+        """The images of a page that enter pairing."""
+        eligible = eligible_places(one.page, one.places, one.facts, self._config, outcomes)
+        site = one.page.site
+        counts = PageCounts(
+            self._known.site_pages.get(site, 1),
+            {image.image_id: self._known.image_pages.get((site, image.image_id), 1) for image in eligible},
+            {place.url: self._located[place.url].named_by for place in one.places if place.url in self._located},
+        )
+        return content_images(one.page, eligible, counts, self._config, outcomes)
+
+    def _place(self, row: Mapping[str, Any], vectors: Mapping[str, Any]) -> PlaceRecord:
+        located = self._located.get(row["url"])
+        text = place_text(row)
+        vector = vectors.get(text_id(text)) if text else None
+        return PlaceRecord.from_row(row, located.image_id if located else None, text, vector)
+
+    def _facts(self, place: PlaceRecord) -> ImageFacts:
+        assert place.image_id is not None
+        facts = self._known.facts[place.image_id]
+        return facts if self._allowed(place.url) else replace(facts, opt_out=_with_robots(facts.opt_out))
+
+    def _embeddings(self) -> dict[str, Any]:
+        manifest = self._workspace.manifests(self._task.texts[0], [self._task.texts[1]])[0]
+        return {
+            row["text_id"]: np.asarray(row["embedding"], np.float16).astype(np.float32)
+            for row in rows(self._workspace, manifest, "texts", ["text_id", "embedding"])
+        }
+
+    def _allowed(self, url: str) -> bool:
+        """What the robots.txt that the archives hold says of an address; without one, all is allowed."""
+        origin = origin_of(url)
+        if origin not in self._rules:
+            self._rules[origin] = self._read_rules(origin)
+        rules = self._rules[origin]
+        return rules is None or rules.allows(url)
+
+    def _read_rules(self, origin: str) -> RobotsRules | None:
+        place = self._known.robots.get(origin)
+        if place is None:
+            return None
+        plan = [(job, key) for job in EXTRACT_JOBS for key in self._workspace.in_force(job)]
+        job, key = plan[place[0]]
+        manifest = self._workspace.manifests(job, [key])[0]
+        for number, row in enumerate(rows(self._workspace, manifest, "robots", ["status", "body"])):
+            if number == place[1]:
+                # As while fetching: a robots.txt that is not there (4xx) allows.
+                if row["status"] >= 400 or not row["body"]:
+                    return None
+                return RobotsRules(row["body"].decode("utf-8", "replace"), self._agent)
+        return None
+
+
+@dataclass(frozen=True)
+class MineJob(MineReader):
+    """Mines the pages of one extraction shard."""
+
+    workspace: Workspace
+    config: MineConfig
+    agent: str
+    stage: str = "mine_pairs"
+
+    def page_sets(self, task: object) -> tuple[int, dict[str, set[bytes]]]:
+        """Buckets of the pages that may give pairs."""
+        assert isinstance(task, MineTask)
+        pages = ShardPages(self.workspace, task, self.config, self.agent)
+        ignored = IgnoredOutcomes()
+        buckets: dict[str, set[bytes]] = {}
+        for one in pages.inputs(ignored):
+            own = pairable_set(one.page, pages.content(one, ignored), self.config)
+            if own is not None:
+                for key in band_keys(own):
+                    buckets.setdefault(key, set()).add(own.to_bytes())
+        return task.number, buckets
+
+    def run(self, shard: Shard, writer: ShardWriter) -> None:
+        """Rows of `pairs`, and of `eligible` for the pages that were admitted."""
+        task: MineTask = shard.work["task"]
+        pages = ShardPages(self.workspace, task, self.config, self.agent)
+        sets = answer_map(self.workspace, shard.work["sets"])
+        admitted: list[tuple[PageRecord, list[EligibleImage]]] = []
+        for one in pages.inputs(writer):
+            images = pages.content(one, writer)
+            own = pairable_set(one.page, images, self.config)
+            keys = band_keys(own) if own is not None else []
+            others = {sketch for key in keys for sketch in unpack_sketches(sets.get(key, b""))}
+            if admit_page(one.page, images, others, self.config, writer):
+                admitted.append((one.page, images))
+        pools = site_pools(((page.site, images) for page, images in admitted), self.config)
+        miner = make_miner(self.config)
+        for page, images in sorted(admitted, key=lambda one: one[0].page_id):
+            if mine_page(page, images, pools.get(page.site), miner, self.config, writer):
+                for image in images:
+                    writer.row("eligible", _eligible_row(page, image))
+
+
+def run_mine(
+    session: Session,
+    extracted: Sequence[Manifest],
+    fetched: Sequence[Manifest],
+    annotated: Annotated,
+    config: MineConfig,
+    agent: str,
+) -> list[Manifest]:
+    """Mine all pages; a manifest for each extraction shard, in the order of their plan."""
+    workspace = session.workspace
+    basis = basis_of([*extracted, *fetched, *annotated.images])
+    numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
+    located = [annotated.located.get(asker(number)) for number in range(len(extracted))]
+    facts_tasks = [
+        FactsTask("places", one, place.path if place else None) for one, place in zip(numbered, located, strict=True)
+    ]
+    facts_tasks += [FactsTask("images", LocateTask(one.stage, one.key)) for one in (*extracted, *fetched)]
+    facts_tasks += [FactsTask("annotations", LocateTask(one.stage, one.key)) for one in annotated.images]
+    known = session.index(ImageFactsStep(workspace), facts_tasks, basis)
+    tasks = [
+        MineTask(
+            number,
+            (source.stage, source.key),
+            (texts.stage, texts.key),
+            place.path if place else None,
+            known.get(asker(number), Answers(None, "none")),
+        )
+        for number, (source, texts, place) in enumerate(zip(extracted, annotated.texts, located, strict=True))
+    ]
+    settings = digest(settings_digest(config), agent)
+    job = MineJob(workspace, config, agent)
+    sets = session.index(
+        PageSetsStep(workspace, job), tasks, basis_of([*extracted, *annotated.texts], basis, settings, VERSION)
+    )
+    shards = []
+    for task, source, texts in zip(tasks, extracted, annotated.texts, strict=True):
+        shared = sets.get(asker(task.number), Answers(None, "none"))
+        place = located[task.number]
+        parts = (source.digest, texts.digest, place.digest if place else "none", task.known.digest, shared.digest)
+        key = session.shard_key(job.stage, VERSION, *parts, settings)
+        shards.append(Shard(key, {"task": task, "sets": shared.path}))
+    return session.shards(job, shards)
+
+
+def _with_robots(opt_out: str | None) -> str:
+    return ",".join(sorted({*(opt_out or "").split(","), "robots"} - {""}))
+
+
+def _eligible_row(page: PageRecord, image: EligibleImage) -> dict[str, Any]:
+    vector = None if image.embedding is None else image.embedding.astype(np.float16)
+    return {
+        "page_id": page.page_id,
+        "site": page.site,
+        "image_id": image.image_id,
+        "position": image.position,
+        "url": image.url,
+        "text": image.text,
+        "embedding": vector,
+        "sketch": image.facts.sketch,
+        "phash": f"{image.facts.phash:016x}",
+    }

@@ -1,0 +1,150 @@
+"""One run over an output folder: runs shard jobs and index steps that are not done yet, and notes what is in force."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import apache_beam as beam
+
+from beam_jobs.index_step import Answers, Exchange, IndexStep, answers_folder, find_answers
+from beam_jobs.shard_job import Shard, ShardJob, ShardMap
+from beam_jobs.workspace import Manifest, Workspace, basis_of, stage_of
+from schemas.ids import digest
+
+_log = logging.getLogger(__name__)
+_ROUNDS = "_work/rounds.json"
+
+
+class Engine(Protocol):
+    """Runs one transform to its end as a pipeline of its own; raises RunFailedError if the pipeline fails."""
+
+    def run(self, label: str, transform: beam.PTransform) -> None:
+        """`label` names the pipeline's only step."""
+
+
+@dataclass
+class Progress:
+    """What a watcher wants to know: the job in hand, its shards, and which of them were done before."""
+
+    job: str = ""
+    shards: tuple[str, ...] = ()
+    begin: Callable[[str, Sequence[str]], None] | None = None
+
+    def start(self, job: str, shards: Sequence[str]) -> None:
+        """A job begins: its name and the keys of all its shards; an index step has none."""
+        self.job, self.shards = job, tuple(shards)
+        if self.begin is not None:
+            self.begin(job, shards)
+
+
+@dataclass
+class Session:
+    """What stages need of a run. `forced` stages are done again; `retry_failed` takes up failed and deferred units."""
+
+    workspace: Workspace
+    engine: Engine
+    forced: frozenset[str] = frozenset()
+    retry_failed: bool = False
+    progress: Progress = field(default_factory=Progress)
+    #: Index checkpoints and jobs that this run named; its last act drops all others of the same stages.
+    used_answers: set[str] = field(default_factory=set)
+    in_force: dict[str, list[str]] = field(default_factory=dict)
+    #: Shards that this run had to do, by job.
+    worked: dict[str, int] = field(default_factory=dict)
+
+    def force(self) -> None:
+        """Give the shards of forced stages new keys, once at the beginning of a run."""
+        rounds = self._rounds()
+        for stage in sorted(self.forced):
+            rounds["force"][stage] = rounds["force"].get(stage, 0) + 1
+        if self.forced:
+            self._store(rounds)
+
+    def shard_key(self, job: str, *parts: str) -> str:
+        """The key of a shard: what it is made from, and how many times its stage was forced."""
+        forced = self._rounds()["force"].get(stage_of(job), 0)
+        return digest("shard", job, *parts, *([f"force {forced}"] if forced else []))[:32]
+
+    def shards(self, job: ShardJob, planned: Sequence[Shard]) -> list[Manifest]:
+        """Run what is missing of a plan; with `retry_failed`, shards with failures again; manifests in plan order."""
+        rounds = self._rounds()["retry"].setdefault(job.stage, {})
+        current = [_in_round(shard, rounds.get(shard.key, 0)) for shard in planned]
+        self.run(job, current)
+        manifests = self.workspace.manifests(job.stage, [shard.key for shard in current])
+        if self.retry_failed:
+            again = [first.key for first, manifest in zip(planned, manifests, strict=True) if _has_failures(manifest)]
+            if again:
+                stored = self._rounds()
+                for key in again:
+                    stored["retry"].setdefault(job.stage, {})[key] = rounds.get(key, 0) + 1
+                self._store(stored)
+                rounds = stored["retry"][job.stage]
+                current = [_in_round(shard, rounds.get(shard.key, 0)) for shard in planned]
+                self.run(job, current)
+                manifests = self.workspace.manifests(job.stage, [shard.key for shard in current])
+        self.set_in_force(job.stage, manifests)
+        return manifests
+
+    def run(self, job: ShardJob, shards: Sequence[Shard]) -> None:
+        """Run the shards that have no manifest yet, as one pipeline; none is no pipeline."""
+        done = self.workspace.committed(job.stage)
+        missing = [shard for shard in shards if shard.key not in done]
+        self.progress.start(job.stage, [shard.key for shard in shards])
+        self.worked[job.stage] = self.worked.get(job.stage, 0) + len(missing)
+        if missing:
+            self.engine.run(job.stage, ShardMap(job, missing))
+
+    def set_in_force(self, job: str, manifests: Sequence[Manifest]) -> None:
+        """Note which manifests stand for the job's result."""
+        keys = [manifest.key for manifest in manifests]
+        self.in_force[job] = keys
+        if self.workspace.in_force(job) != keys:
+            self.workspace.set_in_force(job, keys, basis_of(manifests))
+
+    def index(self, step: IndexStep, tasks: Sequence[Any], key: str) -> dict[str, Answers]:
+        """The answers of an index step by asker; the step runs unless its checkpoint is there."""
+        folder = answers_folder(step.name, key)
+        self.used_answers.add(folder)
+        if not self.workspace.folder.exists(f"{folder}/done.json"):
+            self.progress.start(f"index {step.name}", ())
+            self.worked[step.name] = self.worked.get(step.name, 0) + 1
+            if tasks:
+                self.engine.run(f"index_{step.name}", Exchange(step, tasks, key))
+            self.workspace.folder.create(f"{folder}/done.json", b"{}\n")
+        return find_answers(self.workspace, step.name, key)
+
+    def _rounds(self) -> dict[str, Any]:
+        try:
+            stored: dict[str, Any] = self.workspace.folder.read_json(_ROUNDS)
+        except FileNotFoundError:
+            return {"force": {}, "retry": {}}
+        return stored
+
+    def _store(self, rounds: dict[str, Any]) -> None:
+        self.workspace.folder.replace(_ROUNDS, json.dumps(rounds, indent=1, sort_keys=True).encode())
+
+
+def asker(number: int) -> str:
+    """Name of the shard that stands at `number` in its stage's plan, as index steps sort askers."""
+    return f"{number:06d}"
+
+
+def manifests_in_force(workspace: Workspace, jobs: Iterable[str]) -> dict[str, list[Manifest]]:
+    """The manifests in force of jobs, by job; a job that never ran has none."""
+    return {job: workspace.manifests(job, workspace.in_force(job)) for job in jobs}
+
+
+def _in_round(shard: Shard, number: int) -> Shard:
+    """The shard of a retry; `previous` in its work is the key of the one whose outcomes it supersedes."""
+    if not number:
+        return shard
+    previous = _in_round(shard, number - 1).key
+    return Shard(digest("retry", shard.key, str(number))[:32], shard.work | {"previous": previous})
+
+
+def _has_failures(manifest: Manifest) -> bool:
+    return any(entry.failed.total() or entry.deferred for entry in manifest.counts.units.values())
