@@ -17,6 +17,7 @@ from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.supervised import child
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.pages.addresses import match_key
 from schemas.settings import settings_digest
 
 #: Versions of what these jobs write: raised when equal input gives other rows.
@@ -119,7 +120,7 @@ def embed_in_child(
     located = answer_map(workspace, work["answers"])
     texts: set[str] = set()
     for places in pictures(workspace, manifest):
-        if any(place["url"] in located for place in places):
+        if any(match_key(place["url"]) in located for place in places):
             texts.update(text for place in places if (text := place_text(place)))
     embed_texts(sorted(texts), config, load_models(config), writer)
     return writer.close()

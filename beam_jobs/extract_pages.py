@@ -113,8 +113,8 @@ def resolve_in_child(
     found: dict[str, Mapping[str, Any]] = {}
     by_shard: dict[int, dict[int, str]] = {}
     for wanted, place in read_answers(workspace, work["answers"]):
-        number, row = place.decode().split(" ")
-        by_shard.setdefault(int(number), {})[int(row)] = wanted
+        holding, row = place.decode().split(" ")
+        by_shard.setdefault(int(holding), {})[int(row)] = wanted
     for number, wanted_rows in sorted(by_shard.items()):
         holder = workspace.manifests("extract_pages", [plan[number]])[0]
         for index, payload in enumerate(rows(workspace, holder, "payloads")):

@@ -10,6 +10,7 @@ from beam_jobs.index_step import Message
 from beam_jobs.session import asker
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
+from mining.pages.addresses import match_key
 
 #: Images of archives go before fetched ones: they are of the page's time.
 _RANK = {"archive": 0, "data": 0, "fetched": 1}
@@ -67,7 +68,7 @@ class LocateImages:
             return
         named: dict[str, set[str]] = {}
         for row in rows(self.workspace, manifest, "page_images", ["page_id", "url"]):
-            named.setdefault(row["url"], set()).add(row["page_id"])
+            named.setdefault(match_key(row["url"]), set()).add(row["page_id"])
         for url, pages in named.items():
             yield url, asker(task.number), _NAMED + _COUNT.pack(len(pages))
 

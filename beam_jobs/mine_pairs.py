@@ -33,6 +33,7 @@ from mining.mine import PageInput, admit_page, mine_page, pairable_set, reject_d
 from mining.mine_config import MineConfig
 from mining.miners import make_miner
 from mining.page_sets import band_keys
+from mining.pages.addresses import match_key
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
 from schemas.ids import digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
@@ -89,12 +90,12 @@ class ShardPages:
         counts = PageCounts(
             self._known.site_pages.get(site, 1),
             {image.image_id: self._known.image_pages.get((site, image.image_id), 1) for image in eligible},
-            {place.url: self._located[place.url].named_by for place in one.places if place.url in self._located},
+            _named_by(one.places, self._located),
         )
         return content_images(one.page, eligible, counts, self._config, outcomes)
 
     def _place(self, row: Mapping[str, Any], vectors: Mapping[str, Any]) -> PlaceRecord:
-        located = self._located.get(row["url"])
+        located = self._located.get(match_key(row["url"]))
         text = place_text(row)
         vector = vectors.get(text_id(text)) if text else None
         return PlaceRecord.from_row(row, located.image_id if located else None, text, vector)
@@ -220,6 +221,11 @@ def run_mine(
         key = session.shard_key(job.stage, VERSION, *parts, settings)
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
     return session.shards(job, shards)
+
+
+def _named_by(places: Sequence[PlaceRecord], located: Mapping[str, Located]) -> dict[str, int]:
+    found = ((place.url, located.get(match_key(place.url))) for place in places)
+    return {url: one.named_by for url, one in found if one is not None}
 
 
 def _with_robots(opt_out: str | None) -> str:

@@ -14,6 +14,7 @@ from beam_jobs.session import asker
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace
 from mining.page_sets import representatives
+from mining.pages.addresses import match_key
 from mining.places import ImageFacts
 
 _FACTS = struct.Struct("<IIQfff")
@@ -73,7 +74,7 @@ class ImageFactsStep:
             origins.add(origin_of(url))
             yield f"p:{page_id}", own, b""
         for row in rows(self.workspace, manifest, "page_images", ["page_id", "url"]):
-            place = located.get(row["url"])
+            place = located.get(match_key(row["url"]))
             if place is not None:
                 url, site, _ = pages[row["page_id"]]
                 shown.setdefault((site, place.image_id), set()).add(url)

@@ -13,6 +13,7 @@ import apache_beam as beam
 from beam_jobs.index_step import Answers, Exchange, IndexStep, answers_folder, find_answers
 from beam_jobs.shard_job import Shard, ShardJob, ShardMap
 from beam_jobs.workspace import Manifest, Workspace, basis_of, stage_of
+from schemas.errors import ConfigurationError
 from schemas.ids import digest
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Progress:
     job: str = ""
     shards: tuple[str, ...] = ()
     begin: Callable[[str, Sequence[str]], None] | None = None
+    say: Callable[[str], None] = _log.info
 
     def start(self, job: str, shards: Sequence[str]) -> None:
         """A job begins: its name and the keys of all its shards; an index step has none."""
@@ -49,6 +51,8 @@ class Session:
     engine: Engine
     forced: frozenset[str] = frozenset()
     retry_failed: bool = False
+    #: The stages that may do work; none named lets all. What stands before them must be done.
+    working: frozenset[str] = frozenset()
     progress: Progress = field(default_factory=Progress)
     #: Index checkpoints and jobs that this run named; its last act drops all others of the same stages.
     used_answers: set[str] = field(default_factory=set)
@@ -93,6 +97,17 @@ class Session:
         """Run the shards that have no manifest yet, as one pipeline; none is no pipeline."""
         done = self.workspace.committed(job.stage)
         missing = [shard for shard in shards if shard.key not in done]
+        stage = stage_of(job.stage)
+        if missing and self.working and stage not in self.working:
+            command = stage.replace("_", "-")
+            raise ConfigurationError(
+                f"{stage} is not done with these settings: run `lensmith {command}` first, or `lensmith run`."
+            )
+        before = self.workspace.in_force(job.stage)
+        if missing and before and not self.retry_failed:
+            self.progress.say(
+                f"{job.stage}: inputs or settings changed, {len(missing)} of {len(shards)} shards are to do."
+            )
         self.progress.start(job.stage, [shard.key for shard in shards])
         self.worked[job.stage] = self.worked.get(job.stage, 0) + len(missing)
         if missing:

@@ -278,12 +278,69 @@ REJECTED = Table(
 
 DEFERRED = Table("deferred", "_work/deferred", 1, REJECTED.schema, "units put off because a budget ran out")
 
+ROBOTS = Table(
+    "robots",
+    "_work/side/robots",
+    1,
+    pa.schema(
+        [
+            _field("origin", pa.string(), "scheme://host[:port] in lower case", False),
+            _field("status", pa.int32(), "HTTP status", False),
+            _field("body", pa.binary(), "up to 512 KiB", False),
+            _field("crawl_date", TIMESTAMP, "WARC-Date"),
+        ]
+    ),
+    "robots.txt files that the archives hold",
+)
+
+PAYLOADS = Table(
+    "payloads",
+    "_work/side/payloads",
+    1,
+    pa.schema(
+        [
+            _field("digest", pa.string(), "payload digest as the record states it, else sha1: and Base32", False),
+            _field("archive", pa.string(), "the archive", False),
+            _field("member", pa.string(), "member of a container, or ''", False),
+            _field("offset", pa.int64(), "where the record begins", False),
+            _field("url", pa.string(), "target URI", False),
+            _field("kind", pa.string(), "page or image", False),
+        ]
+    ),
+    "where the payloads lie that revisits may mean",
+)
+
+REVISITS = Table(
+    "revisits",
+    "_work/side/revisits",
+    1,
+    pa.schema(
+        [
+            _field("digest", pa.string(), "payload digest, '' if none is stated", False),
+            _field("url", pa.string(), "target URI", False),
+            _field("refers_to", pa.string(), "WARC-Refers-To-Target-URI"),
+            _field("crawl_date", TIMESTAMP, "WARC-Date"),
+            _field(
+                "headers",
+                pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())])),
+                "headers of the revisit's own answer",
+            ),
+            _field("key", pa.string(), "the record's name in marks and rejections", False),
+            _field("archive", pa.string(), "the archive", False),
+        ]
+    ),
+    "revisit records, to be resolved when all payloads are known",
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         PAGES,
         PAGE_IMAGES,
         IMAGES,
+        ROBOTS,
+        PAYLOADS,
+        REVISITS,
         ANNOTATIONS,
         TEXTS,
         PAIRS,

@@ -112,6 +112,7 @@ class _Bucket:
                 self._settle_lost(planned)
                 pending = [task for task in pending if self._spool.verdict(task.url) is None]
                 number += 1
+        self._fetcher.close()
 
     def _hold_to_budgets(self) -> None:
         """Defer what is over a host's budget: the addresses with the largest ids."""

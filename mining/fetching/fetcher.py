@@ -12,7 +12,7 @@ from http import HTTPStatus
 from mining.fetching.address_policy import AddressPolicy, Resolver
 from mining.fetching.addresses import Target, read_address
 from mining.fetching.config import FetchConfig
-from mining.fetching.exchange import Answer, Limits, exchange
+from mining.fetching.exchange import Answer, Client, Limits, exchange
 from mining.fetching.media_type import image_type
 from mining.fetching.politeness import Gates, HostGate
 from mining.fetching.robots import ROBOTS_BYTES, OptOutList, RobotsRules, header_signals
@@ -60,9 +60,13 @@ class Fetcher:
         self._config, self._gates = config, gates
         self._policy = AddressPolicy(config.allow_hosts, resolver, config.connect_seconds)
         self._opt_outs = OptOutList(config.opt_out_list)
-        self._tls = ssl.create_default_context(cafile=config.ca_file)
+        self._client = Client(ssl.create_default_context(cafile=config.ca_file))
         self._robots: dict[str, _Robots] = {}
         self._robots_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._client.pool.close()
 
     def fetch(self, target: Target) -> tuple[Verdict, bytes]:
         """The verdict `kept` and the image's bytes.
@@ -111,7 +115,7 @@ class Fetcher:
             since = time.monotonic()
             limits = Limits(watch.deadline(), self._config.connect_seconds, self._config.max_bytes)
             try:
-                answer = exchange(target, endpoints, self._config.user_agent, _ACCEPT_IMAGE, limits, self._tls)
+                answer = exchange(target, endpoints, self._config.user_agent, _ACCEPT_IMAGE, limits, self._client)
             finally:
                 watch.spend(since)
                 seconds = watch.last
@@ -191,7 +195,9 @@ class Fetcher:
             endpoints = self._policy.endpoints(target)
             for left in reversed(range(tries)):
                 try:
-                    answer = exchange(target, endpoints, self._config.user_agent, "text/plain,*/*", limits, self._tls)
+                    answer = exchange(
+                        target, endpoints, self._config.user_agent, "text/plain,*/*", limits, self._client
+                    )
                     break
                 except StoppedError as stopped:
                     if not left or stopped.verdict.reason not in ("connection_reset", "connection_cut"):

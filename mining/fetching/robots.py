@@ -20,13 +20,18 @@ _AGENT_LINE = re.compile(r"\s*user[- ]?agents?\b\s*:?\s*([^#]*)", re.IGNORECASE)
 def header_signals(headers: Iterable[tuple[str, str]], agent: str) -> frozenset[str]:
     """Opt-out signals in an answer's headers: directives of `X-Robots-Tag` that are for everyone or for `agent`
     (lower case), and `tdm-reservation` for a `TDM-Reservation: 1` header."""
-    signals: set[str] = set()
+    return header_directives(headers, agent) & (OPT_OUT_DIRECTIVES | {"tdm-reservation"})
+
+
+def header_directives(headers: Iterable[tuple[str, str]], agent: str) -> frozenset[str]:
+    """All directives of an answer's headers that are for everyone or for `agent`, opt-outs or not."""
+    found: set[str] = set()
     for name, value in headers:
         if name.lower() == "x-robots-tag":
-            signals |= _directives(value, agent) & OPT_OUT_DIRECTIVES
+            found |= _directives(value, agent) - {""}
         elif name.lower() == "tdm-reservation" and value.strip() == "1":
-            signals.add("tdm-reservation")
-    return frozenset(signals)
+            found.add("tdm-reservation")
+    return frozenset(found)
 
 
 def _directives(value: str, agent: str) -> set[str]:

@@ -1,0 +1,43 @@
+"""The last act of a run: what no manifest in force names is removed, so that a table's files are its rows."""
+
+from __future__ import annotations
+
+from beam_jobs.workspace import Workspace
+from schemas.storage import Folder
+from schemas.tables import TABLES
+
+_MANIFESTS = "_work/manifests"
+_INDEX = "_work/index"
+
+
+def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
+    """Remove manifests that are not in force and data files that no manifest in force names; after a `complete` run
+    (all stages), index checkpoints that it did not use as well."""
+    folder = workspace.folder
+    kept: set[str] = set()
+    in_force = {name.removesuffix(".json") for name in folder.list("_work/in_force")}
+    for job in folder.list(_MANIFESTS):
+        keys = workspace.in_force(job) if job in in_force else []
+        for manifest in workspace.manifests(job, keys):
+            kept |= {one.path for files in manifest.files.values() for one in files}
+        for key in sorted(workspace.committed(job) - set(keys)):
+            # A job that has nothing in force is in the midst of its first run elsewhere.
+            if job in in_force:
+                folder.remove(workspace.manifest_name(job, key))
+    for table in TABLES.values():
+        _sweep(folder, table.folder, kept)
+    if complete:
+        for name in folder.list(_INDEX):
+            for key in folder.list(f"{_INDEX}/{name}"):
+                if f"{_INDEX}/{name}/{key}" not in used_answers:
+                    folder.remove(f"{_INDEX}/{name}/{key}", recursive=True)
+
+
+def _sweep(folder: Folder, name: str, kept: set[str]) -> None:
+    for entry in folder.list(name):
+        path = f"{name}/{entry}"
+        if entry.endswith(".parquet"):
+            if path not in kept:
+                folder.remove(path)
+        elif name.startswith(("rejected", "_work/deferred")):
+            _sweep(folder, path, kept)

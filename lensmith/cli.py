@@ -1,0 +1,171 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lensmith.run import RunOptions, run, split_beam_options, stage_name
+from lensmith.settings import STAGES, Settings, load_settings
+from schemas.errors import LensmithError
+
+app = typer.Typer(
+    name="lensmith",
+    help="From crawl archives to a composed image retrieval dataset, a retriever and its scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="Archives: a path, glob, folder, address or path list; may be repeated."),
+]
+Output = Annotated[str, typer.Option("--output", help="Output folder: a path or an address such as s3://bucket/run.")]
+Preset = Annotated[str, typer.Option("--preset", help="Settings to begin with: local, hub or server.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings that override the preset.")]
+Until = Annotated[str | None, typer.Option("--until", help="Last stage to run [default: the last, or the one named].")]
+Force = Annotated[list[str] | None, typer.Option("--force", help="Stage to do again; may be repeated.")]
+Extend = Annotated[bool, typer.Option("--extend", help="Add inputs that this output folder has not read yet.")]
+Retry = Annotated[str | None, typer.Option("--retry", help="'failed' tries failed and deferred units again.")]
+Base = Annotated[str | None, typer.Option("--base", help="Address before each line of a path list.")]
+Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Take so many archives of the inputs.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of --sample.")]
+OptOut = Annotated[str | None, typer.Option("--opt-out", help="'drop' (default) or 'keep' what opts out.")]
+AllowHost = Annotated[
+    list[str] | None, typer.Option("--allow-host", help="Host on a private network that may be asked; may be repeated.")
+]
+NoFetch = Annotated[bool, typer.Option("--no-fetch", help="Fetch nothing: addresses no archive holds are deferred.")]
+MaxFailed = Annotated[
+    float | None, typer.Option("--max-failed", help="Share of a unit that may fail [default: 0.05; fetching 0.5].")
+]
+
+
+def _settings_of(
+    opt_out: str | None, allow_host: list[str] | None, no_fetch: bool, max_failed: float | None
+) -> dict[str, Any]:
+    """Settings that options set, nested as in a file."""
+    settings: dict[str, Any] = {"fetch_images": {}, "run": {}}
+    if opt_out is not None:
+        settings["opt_out"] = opt_out
+    if allow_host:
+        settings["fetch_images"]["allow_hosts"] = allow_host
+    if no_fetch:
+        settings["fetch_images"]["host_budget"] = 0
+    if max_failed is not None:
+        settings["run"]["max_failed"] = max_failed
+    return {key: value for key, value in settings.items() if value}
+
+
+@app.command("run", context_settings=_BEAM)
+def run_command(
+    context: typer.Context,
+    output: Output,
+    input: Inputs = None,
+    preset: Preset = "local",
+    config: Config = None,
+    until: Until = None,
+    force: Force = None,
+    extend: Extend = False,
+    retry: Retry = None,
+    base: Base = None,
+    sample: Sample = None,
+    seed: Seed = 0,
+    opt_out: OptOut = None,
+    allow_host: AllowHost = None,
+    no_fetch: NoFetch = False,
+    max_failed: MaxFailed = None,
+) -> None:
+    """The whole job, from archives to the dataset and its report. Beam options follow after `--`."""
+    _work(
+        context,
+        RunOptions(
+            output=output,
+            inputs=tuple(input or ()),
+            base=base,
+            sample=sample,
+            seed=seed,
+            until=stage_name(until or STAGES[-1], "--until"),
+            force=tuple(force or ()),
+            extend=extend,
+            retry=retry,
+            preset=preset,
+        ),
+        load_settings(preset, config, _settings_of(opt_out, allow_host, no_fetch, max_failed)),
+    )
+
+
+#: Options of `run` that say which archives are read: of the stages only the first has them.
+_INPUT_OPTIONS = ("input", "base", "sample", "seed")
+
+
+def _add_stage_command(stage: str, summary: str) -> None:
+    """A command with the options of `run` that does one stage; with --until, the stages from it to that one."""
+
+    def command(context: typer.Context, **given: Any) -> None:
+        settings = _settings_of(*(given[name] for name in ("opt_out", "allow_host", "no_fetch", "max_failed")))
+        options = RunOptions(
+            output=given["output"],
+            inputs=tuple(given.get("input") or ()),
+            base=given.get("base"),
+            sample=given.get("sample"),
+            seed=given.get("seed", 0),
+            since=stage,
+            until=stage_name(given["until"] or stage, "--until"),
+            force=tuple(given["force"] or ()),
+            extend=given["extend"],
+            retry=given["retry"],
+            preset=given["preset"],
+        )
+        _work(context, options, load_settings(given["preset"], given["config"], settings))
+
+    signature = inspect.signature(run_command, eval_str=True)
+    dropped = () if stage == STAGES[0] else _INPUT_OPTIONS
+    parameters = [one for name, one in signature.parameters.items() if name not in dropped]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__doc__ = f"{summary} Beam options follow after `--`."
+    app.command(stage.replace("_", "-"), context_settings=_BEAM)(command)
+
+
+_SUMMARIES = {
+    "extract_pages": "Archives to pages, the places of images on them, and archived images.",
+    "fetch_images": "Fetch the images that no archive holds.",
+    "annotate_images": "Hashes, features, labels, safety and captions of every image, once.",
+    "mine_pairs": "Pairs of images that stand on one page.",
+    "write_instructions": "Ask a language model for the text that leads from one image of a pair to the other.",
+    "verify_triplets": "Rank each target among the images of its page; drop what the text does not lead to.",
+    "publish_dataset": "Write dataset/ with its card, Croissant description and splits.",
+}
+for _stage in STAGES:
+    _add_stage_command(_stage, _SUMMARIES[_stage])
+
+
+def _work(context: typer.Context, options: RunOptions, settings: Settings) -> None:
+    console = Console(stderr=True)
+    run(replace(options, beam=split_beam_options(context.args)), settings, console)
+
+
+def main() -> None:
+    """Run the command line: exit status 0 done, 1 failed, 2 wrong usage or configuration."""
+    try:
+        app(standalone_mode=True)
+    except LensmithError as error:
+        print(f"lensmith: {error}", file=sys.stderr)  # noqa: T201 - the message of a command
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("lensmith: stopped; the same command goes on from here.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except OSError as error:
+        if error.errno == 28:
+            print("lensmith: the disk is full: free some space and run the same command again.", file=sys.stderr)  # noqa: T201
+            sys.exit(1)
+        raise

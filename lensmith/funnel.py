@@ -1,0 +1,78 @@
+"""`funnel.json`: what entered each stage and how it left, summed from manifests; and the budget of failures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from beam_jobs.workspace import Manifest, Workspace, stage_of
+from lensmith.settings import STAGES
+from schemas.errors import RunFailedError
+from schemas.outcomes import UNITS, Counts, total
+
+#: Shares of a unit that may fail before the run stops.
+MAX_FAILED = 0.05
+MAX_FAILED_FETCHING = 0.5
+#: Failures that say nothing about the run: hosts whose robots.txt cannot be read now.
+_OUTSIDE_BUDGET = frozenset({"robots_unreachable"})
+
+
+def jobs_of(workspace: Workspace, stage: str) -> list[str]:
+    """The jobs of a stage that have a result in force."""
+    names = [name.removesuffix(".json") for name in workspace.folder.list("_work/in_force")]
+    return [name for name in names if stage_of(name) == stage]
+
+
+def stage_counts(workspace: Workspace, stage: str) -> Counts:
+    """The sum of a stage's manifests in force."""
+    manifests: list[Manifest] = []
+    for job in jobs_of(workspace, stage):
+        manifests += workspace.manifests(job, workspace.in_force(job))
+    return total(manifest.counts for manifest in manifests)
+
+
+def funnel(workspace: Workspace, stages: Iterable[str] = STAGES) -> dict[str, Any]:
+    """The content of `funnel.json`: one entry for each stage and unit; `out` stands in a stage's first entry."""
+    entries = []
+    for stage in stages:
+        counts = stage_counts(workspace, stage)
+        out = dict(sorted(counts.made.items()))
+        for unit in UNITS:
+            if unit in counts.units:
+                entries.append({"stage": stage, "unit": unit, **counts.units[unit].to_json(), "out": out})
+                out = {}
+    return {"stages": entries}
+
+
+def write_funnel(workspace: Workspace) -> dict[str, Any]:
+    """Sum the manifests in force into `funnel.json`."""
+    data = funnel(workspace)
+    workspace.folder.replace("funnel.json", json.dumps(data, indent=1, ensure_ascii=False).encode())
+    return data
+
+
+def check_budget(workspace: Workspace, stage: str, max_failed: float | None) -> None:
+    """Raise RunFailedError if more of some unit failed than may; rejections do not count."""
+    counts = stage_counts(workspace, stage)
+    if stage == "extract_pages":
+        entry = counts.units.get("record")
+        if entry is None or (entry.failed.total() and entry.failed.total() == entry.entered):
+            raise RunFailedError(
+                "no record of the inputs could be read: see rejected/extract_pages, and check that --input names "
+                "WARC, ARC or WACZ files, or folders of HTML."
+            )
+        return
+    share = max_failed
+    if share is None:
+        share = MAX_FAILED_FETCHING if stage == "fetch_images" else MAX_FAILED
+    for unit, entry in counts.units.items():
+        failed = Counter({error: count for error, count in entry.failed.items() if error not in _OUTSIDE_BUDGET})
+        if failed.total() > share * entry.entered:
+            error, count = failed.most_common(1)[0]
+            raise RunFailedError(
+                f"{stage}: {failed.total()} of {entry.entered} units '{unit}' failed ({count} of them by {error}), "
+                f"more than {share:.0%}: see rejected/{stage}, then try them again with --retry failed, or raise "
+                "--max-failed."
+            )

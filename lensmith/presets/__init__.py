@@ -1,0 +1,1 @@
+"""Presets: YAML files of settings, one for each way to run."""
