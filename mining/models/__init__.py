@@ -1,0 +1,1 @@
+"""Models that look at images and texts, behind the interfaces of `schemas.protocols`."""
