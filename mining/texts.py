@@ -25,10 +25,11 @@ _OPENING = re.compile(
 #: Texts that say nothing of the one image they stand with.
 _EMPTY_WORDS = frozenset(
     (
-        "image images img picture pictures photo photos photograph logo icon icons banner thumbnail thumb screenshot "
-        "figure fig avatar spacer blank placeholder loading untitled null none undefined alt alternate click enlarge here "
-        "full size larger view zoom download advertisement ad ads header footer background home menu search button arrow "
-        "next previous prev up down left right back top close open more show hide share print email rss facebook twitter "
+        "image images img picture pictures photo photos photograph logo icon icons banner thumbnail thumb "
+        "screenshot figure fig avatar spacer blank placeholder loading untitled null none undefined alt "
+        "alternate click enlarge here full size larger view zoom download advertisement ad ads header footer "
+        "background home menu search button arrow next previous prev up down left right back top close open "
+        "more show hide share print email rss facebook twitter "
     ).split()
 )
 _INVISIBLE = re.compile("[\u00b6\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad\uf0c1]")

@@ -131,7 +131,7 @@ ANNOTATIONS = Table(
 
 TEXTS = Table(
     "texts",
-    "texts",
+    "_work/side/texts",
     1,
     pa.schema(
         [

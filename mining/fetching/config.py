@@ -70,8 +70,8 @@ class FetchConfig(BaseModel):
     )
     host_budget: int = Field(
         default=10_000,
-        ge=1,
-        description="addresses asked of one host in a run; the rest, by hash, is deferred",
+        ge=0,
+        description="addresses asked of one host in a run; the rest, by hash, is deferred; 0 fetches nothing",
         json_schema_extra=_OPERATIONAL,
     )
     host_seconds: float = Field(
