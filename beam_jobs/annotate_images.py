@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mining.annotation import AnnotateConfig, annotate, embed_texts, load_models
-from mining.texts import place_text
-
 from beam_jobs.index_step import Answers, Message, answer_map, read_answers
 from beam_jobs.locate_images import LocateImages, LocateTask
 from beam_jobs.session import Session, asker
@@ -17,7 +14,9 @@ from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.supervised import child
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.annotation import AnnotateConfig, annotate, embed_texts, load_models
 from mining.pages.addresses import match_key
+from mining.texts import place_text
 from schemas.settings import settings_digest
 
 #: Versions of what these jobs write: raised when equal input gives other rows.

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mining.archives.inputs import ArchiveFile
-from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
-
 from beam_jobs.index_step import Message, read_answers
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
@@ -17,6 +14,8 @@ from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.supervised import child
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.archives.inputs import ArchiveFile
+from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
 from schemas.settings import settings_digest
 
 VERSION = "1"

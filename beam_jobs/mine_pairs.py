@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from mining.texts import place_text
 
 from beam_jobs.annotate_images import Annotated
 from beam_jobs.extract_pages import EXTRACT_JOBS
@@ -35,6 +34,7 @@ from mining.miners import make_miner
 from mining.page_sets import band_keys
 from mining.pages.addresses import match_key
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
+from mining.texts import place_text
 from schemas.ids import digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
 from schemas.settings import settings_digest

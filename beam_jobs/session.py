@@ -70,8 +70,12 @@ class Session:
 
     def shard_key(self, job: str, *parts: str) -> str:
         """The key of a shard: what it is made from, and how many times its stage was forced."""
-        forced = self._rounds()["force"].get(stage_of(job), 0)
+        forced = self.forced_times(job)
         return digest("shard", job, *parts, *([f"force {forced}"] if forced else []))[:32]
+
+    def forced_times(self, job: str) -> int:
+        """How many times the stage of a job was forced in this output folder."""
+        return int(self._rounds()["force"].get(stage_of(job), 0))
 
     def shards(self, job: ShardJob, planned: Sequence[Shard]) -> list[Manifest]:
         """Run what is missing of a plan; with `retry_failed`, shards with failures again; manifests in plan order."""

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mining.archives.inputs import ArchiveFile
-
 from beam_jobs.extract_pages import pack
 from beam_jobs.workspace import LAYOUT_VERSION, Workspace
+from mining.archives.inputs import ArchiveFile
 from schemas.errors import ConfigurationError
 from schemas.ids import digest
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mining.archives.inputs import list_inputs
 from rich.console import Console
 
 from beam_jobs.session import Session
@@ -25,6 +24,7 @@ from lensmith.progress import Watch
 from lensmith.settings import STAGES, Settings
 from lensmith.stages import Results, run_stage
 from lensmith.version import VERSION
+from mining.archives.inputs import list_inputs
 from schemas.errors import ConfigurationError
 from schemas.settings import deciding_fields
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from mining.annotation import AnnotateConfig
 from mining.extraction import ExtractConfig
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from synthesis.config import VerifyConfig, WriteConfig
-
 from mining.fetching.config import FetchConfig
 from mining.mine_config import MineConfig
 from publishing.config import PublishConfig
 from schemas.errors import ConfigurationError
+from synthesis.config import VerifyConfig, WriteConfig
 
 #: The stages in their order.
 STAGES = (

@@ -1,0 +1,183 @@
+"""Job `write_instructions`: requests meet in buckets by their id, are answered once, and answers go back to pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beam_jobs.index_step import Answers, Message, answer_map, read_answers
+from beam_jobs.locate_images import LocateTask
+from beam_jobs.session import Session, asker
+from beam_jobs.shard_job import Shard
+from beam_jobs.shard_writer import ShardWriter, WrittenShard
+from beam_jobs.supervised import child
+from beam_jobs.tables import rows
+from beam_jobs.workspace import Manifest, Workspace, basis_of
+from schemas.ids import digest
+from schemas.settings import deciding_fields, settings_digest
+from synthesis.config import WriteConfig
+from synthesis.requests import Variables, load_prompt
+from synthesis.store import GenerationStore, answer
+from synthesis.tasks import make_task
+from synthesis.writers import load_writer
+from synthesis.writing import Answer, write_triplets
+
+VERSION = "1"
+ANSWERS_JOB = "write_instructions.answers"
+
+
+@dataclass(frozen=True)
+class RequestsStep:
+    """Index step: requests of all pairs to the buckets that answer them, equal ones once."""
+
+    workspace: Workspace
+    config: WriteConfig
+    buckets: int
+    name: str = "requests"
+
+    def messages(self, task: LocateTask) -> Iterator[Message]:
+        """Variables of each distinct request of a shard."""
+        made = make_task(self.config)
+        manifest = self.workspace.manifests(task.job, [task.key])[0]
+        told: dict[str, bytes] = {}
+        for pair in rows(self.workspace, manifest, "pairs"):
+            variables = Variables.of_pair(pair)
+            request = made.format_input(variables)
+            if request is not None:
+                told[request.request_id] = variables.pack()
+        for request_id in sorted(told):
+            yield request_id, self._bucket(request_id), told[request_id]
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """One message to the one bucket."""
+        yield askers[0], values[0]
+
+    def _bucket(self, request_id: str) -> str:
+        return f"{int(request_id[:8], 16) % self.buckets:04d}"
+
+
+@dataclass(frozen=True)
+class AnswerJob:
+    """Answers the requests of one bucket."""
+
+    workspace: Workspace
+    config: WriteConfig
+    stage: str = ANSWERS_JOB
+
+    def run(self, shard: Shard, writer: ShardWriter) -> None:
+        """The model runs in a child process, which is asked for again where it crashes."""
+        arguments = (self.workspace.path, self.stage, shard.key, writer.attempt, shard.work, self.config)
+        limit = self.config.timeout * (self.config.attempts + 1) * 4
+        writer.take(child("write", limit).call("beam_jobs.write_instructions:answer_in_child", *arguments))
+
+
+def answer_in_child(
+    path: str,
+    stage: str,
+    key: str,
+    attempt: str,
+    work: Mapping[str, Any],
+    config: WriteConfig,
+    *,
+    mark: Any,
+    quarantine: Mapping[str, str],
+) -> WrittenShard:
+    """Render and answer the requests of a bucket; the model is loaded only if the store lacks some."""
+    workspace = Workspace(path)
+    writer = ShardWriter(workspace, stage, key, attempt)
+    task = make_task(config)
+    found = (task.format_input(Variables.unpack(value)) for _, value in read_answers(workspace, work["answers"]))
+    requests = [request for request in found if request is not None]
+    store = GenerationStore(workspace.folder, f"_work/generation_parts/{work['store']}")
+    answer(requests, lambda: load_writer(config), store, config, writer, mark, quarantine)
+    return writer.close()
+
+
+@dataclass(frozen=True)
+class AnswersStep:
+    """Index step: answers back to the shards whose pairs asked."""
+
+    workspace: Workspace
+    config: WriteConfig
+    name: str = "answers"
+
+    def messages(self, task: LocateTask) -> Iterator[Message]:
+        """Buckets (without a number) tell, shards of pairs ask."""
+        manifest = self.workspace.manifests(task.job, [task.key])[0]
+        if task.number is None:
+            for row in rows(self.workspace, manifest, "generations", ["request_id", "text", "prompt", "model"]):
+                value = json.dumps([row["text"], row["prompt"], row["model"]], ensure_ascii=False).encode()
+                yield row["request_id"], "", value
+            return
+        made = make_task(self.config)
+        asked = {
+            request.request_id
+            for pair in rows(self.workspace, manifest, "pairs")
+            if (request := made.format_input(Variables.of_pair(pair))) is not None
+        }
+        for request_id in sorted(asked):
+            yield request_id, asker(task.number), b""
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """The answer to everyone; a request that failed has none."""
+        if values:
+            yield from ((one, values[0]) for one in askers)
+
+
+@dataclass(frozen=True)
+class TripletsJob:
+    """Pairs and answers of one shard to triplets; no model is called."""
+
+    workspace: Workspace
+    config: WriteConfig
+    stage: str = "write_instructions"
+
+    def run(self, shard: Shard, writer: ShardWriter) -> None:
+        """Rows of `triplets`."""
+        task = make_task(self.config)
+        answers = answer_map(self.workspace, shard.work["answers"])
+        manifest = self.workspace.manifests(shard.work["job"], [shard.work["key"]])[0]
+
+        def joined() -> Iterator[tuple[Mapping[str, Any], str | None, Answer | None]]:
+            for pair in rows(self.workspace, manifest, "pairs"):
+                request = task.format_input(Variables.of_pair(pair))
+                asked = request.request_id if request is not None else None
+                found = answers.get(asked) if asked is not None else None
+                yield pair, asked, Answer(*json.loads(found)) if found is not None else None
+
+        write_triplets(joined(), task, self.config, writer)
+
+
+def run_write(session: Session, mined: Sequence[Manifest], buckets: int, config: WriteConfig) -> list[Manifest]:
+    """Write texts for all pairs; a manifest for each shard of pairs, in the order of their plan."""
+    workspace = session.workspace
+    asking = _asking_digest(config)
+    basis = basis_of(mined, asking)
+    tasks = [LocateTask(one.stage, one.key, number) for number, one in enumerate(mined)]
+    requests = session.index(RequestsStep(workspace, config, buckets), tasks, basis)
+    answer_job = AnswerJob(workspace, config)
+    forced = session.forced_times(ANSWERS_JOB)
+    planned = []
+    for bucket in sorted(requests):
+        found = requests[bucket]
+        store = f"{bucket}-{forced}" if forced else bucket
+        key = session.shard_key(answer_job.stage, VERSION, asking, bucket, found.digest)
+        planned.append(Shard(key, {"answers": found.path, "store": store}))
+    answered = session.shards(answer_job, planned)
+    tasks += [LocateTask(one.stage, one.key) for one in answered]
+    answers = session.index(AnswersStep(workspace, config), tasks, basis_of(answered, basis))
+    job = TripletsJob(workspace, config)
+    shards = []
+    for number, one in enumerate(mined):
+        found = answers.get(asker(number), Answers(None, "none"))
+        key = session.shard_key(job.stage, VERSION, one.digest, found.digest, settings_digest(config))
+        shards.append(Shard(key, {"job": one.stage, "key": one.key, "answers": found.path}))
+    return session.shards(job, shards)
+
+
+def _asking_digest(config: WriteConfig) -> str:
+    """Digest of what decides requests and answers: filters do not, so that changing one calls no model."""
+    fields = {name: value for name, value in deciding_fields(config).items() if name != "filters"}
+    return digest("asking", json.dumps(fields, sort_keys=True), load_prompt(config.task).source)

@@ -1,0 +1,55 @@
+"""The stages in their order: what each is given, and what it hands to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from beam_jobs.annotate_images import Annotated, run_annotate
+from beam_jobs.extract_pages import run_extract
+from beam_jobs.mine_pairs import run_mine
+from beam_jobs.session import Session
+from beam_jobs.verify_triplets import run_verify
+from beam_jobs.workspace import Manifest
+from beam_jobs.write_instructions import run_write
+from lensmith.output_folder import InputPlan
+from lensmith.settings import Settings
+
+
+@dataclass
+class Results:
+    """What the stages of a run have made so far, as manifests in force."""
+
+    plan: InputPlan
+    buckets: int
+    extracted: Sequence[Manifest] = ()
+    fetched: Sequence[Manifest] = ()
+    annotated: Annotated = field(default_factory=lambda: Annotated((), (), {}))
+    mined: Sequence[Manifest] = ()
+    written: Sequence[Manifest] = ()
+    verified: Sequence[Manifest] = ()
+
+
+def run_stage(stage: str, session: Session, settings: Settings, results: Results, preset: str) -> None:
+    """Run one stage on what the ones before it made."""
+    if stage == "extract_pages":
+        results.extracted = run_extract(session, results.plan.shards, settings.extract_pages)
+    elif stage == "fetch_images":
+        results.fetched = []
+    elif stage == "annotate_images":
+        results.annotated = run_annotate(session, results.extracted, results.fetched, settings.annotate_images)
+    elif stage == "mine_pairs":
+        results.mined = run_mine(
+            session,
+            results.extracted,
+            results.fetched,
+            results.annotated,
+            settings.mine_pairs,
+            settings.extract_pages.agent,
+        )
+    elif stage == "write_instructions":
+        results.written = run_write(session, results.mined, results.buckets, settings.write_instructions)
+    elif stage == "verify_triplets":
+        results.verified = run_verify(
+            session, results.mined, results.written, settings.verify_triplets, settings.annotate_images
+        )

@@ -1,0 +1,1 @@
+"""Prompts: one versioned file each. A changed text is a new version, since answers are stored under it."""
