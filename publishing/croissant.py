@@ -61,13 +61,14 @@ def croissant(description: Description) -> dict[str, Any]:
         "name": config.name,
         "description": _summary(description),
         "license": config.license_link or config.license_name if config.license == "other" else config.license,
-        "url": config.homepage or "https://pypi.org/project/lensmith/",
         "version": "1.0.0",
         "creator": {"@type": "sc:Organization", "name": "Made with Lensmith"},
         "keywords": ["composed image retrieval", "triplets", "web crawl"],
         "isLiveDataset": False,
         "citeAs": f"{config.title}. Made with Lensmith {description.facts.version}.",
     }
+    if config.homepage:
+        data["url"] = config.homepage
     if statistics.last_date:
         data["datePublished"] = statistics.last_date
     return (

@@ -6,16 +6,18 @@ several rows of a row group show is stored once in it, as an entry of the column
 
 from __future__ import annotations
 
-import hashlib
+import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from publishing.config import PublishConfig
+from publishing.digesting import DigestingSink
 from publishing.image_names import image_name
 from schemas.published import IMAGE, Configuration
 from schemas.storage import PARQUET, Folder
@@ -29,6 +31,9 @@ _FETCH_ROWS = 32
 _IMAGE_IDS = {"query_image": "query_image_id", "target_image": "target_image_id", "image": "image_id"}
 #: A dictionary never falls back to plain pages: row groups are small, so that this is a bound and no cost.
 _DICTIONARY_LIMIT = 1 << 30
+#: Bytes that are handed to the file at once.
+_BLOCK = 1 << 20
+_DICTIONARY_IMAGE = pa.struct([(field.name, pa.dictionary(pa.int32(), field.type)) for field in IMAGE])
 
 
 @dataclass(frozen=True)
@@ -39,55 +44,6 @@ class WrittenFile:
     rows: int
     bytes: int
     digest: str
-
-
-class DigestingSink:
-    """A binary file being written, with its size and SHA-256."""
-
-    def __init__(self, sink: IO[bytes]) -> None:
-        self._sink = sink
-        self._state = hashlib.sha256()
-        self.size = 0
-        self.closed = False
-
-    @property
-    def digest(self) -> str:
-        """Hex SHA-256 of what was written so far."""
-        return self._state.hexdigest()
-
-    def write(self, data: Any) -> int:
-        """Write a bytes-like object."""
-        view = memoryview(data)
-        self._state.update(view)
-        self.size += view.nbytes
-        self._sink.write(view)
-        return view.nbytes
-
-    def tell(self) -> int:
-        """Bytes written so far."""
-        return self.size
-
-    def flush(self) -> None:
-        """Flush the file below."""
-        self._sink.flush()
-
-    def readable(self) -> bool:
-        """No."""
-        return False
-
-    def writable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """No."""
-        return False
-
-    def close(self) -> None:
-        """Close the file below; twice is no error."""
-        if not self.closed:
-            self.closed = True
-            self._sink.close()
 
 
 def sort_key(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -136,20 +92,51 @@ def write_file(
 
 
 def write_tables(folder: Folder, name: str, configuration: Configuration, groups: Iterable[pa.Table]) -> WrittenFile:
-    """Write Arrow tables of the configuration's schema as `folder/name`, each as one row group."""
-    sink = DigestingSink(folder.open(name, "wb"))
+    """Write Arrow tables of the configuration's schema as `folder/name`, each as one row group.
+
+    Image columns may come as they are read, or as structs of Arrow dictionaries.
+    """
+    schema = _stored_schema(configuration)
+    # Written by hand: `store_schema` would tell readers of the dictionaries below, which are no part of the schema.
+    metadata = {**configuration.schema.metadata, "ARROW:schema": base64.b64encode(configuration.schema.serialize())}
+    settings = writer_settings(configuration) | {"store_schema": False}
     count = 0
     try:
-        with pq.ParquetWriter(sink, configuration.schema, **writer_settings(configuration)) as writer:
+        with (
+            DigestingSink(folder.open(name, "wb")) as sink,
+            pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), buffer_size=_BLOCK) as blocks,
+            pq.ParquetWriter(blocks, schema.remove_metadata(), **settings) as writer,
+        ):
+            writer.add_key_value_metadata(metadata)
             for group in groups:
-                writer.write_table(group, row_group_size=max(1, group.num_rows))
+                writer.write_table(_stored(group, schema), row_group_size=max(1, group.num_rows))
                 count += group.num_rows
-        sink.close()
     except BaseException:
-        sink.close()
         folder.remove(name)
         raise
     return WrittenFile(name, count, sink.size, sink.digest)
+
+
+def _stored_schema(configuration: Configuration) -> pa.Schema:
+    """The schema as the parquet writer gets it: images that repeat come as Arrow dictionaries, which it stores as they
+    are, without hashing every image again and without an expanded copy in memory."""
+    repeating = set() if configuration.name == "images" else set(configuration.image_columns)
+    return pa.schema(
+        [field.with_type(_DICTIONARY_IMAGE) if field.name in repeating else field for field in configuration.schema]
+    )
+
+
+def _stored(group: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A row group with the columns' types as `_stored_schema` has them."""
+    columns = []
+    for field, column in zip(schema, group.columns, strict=True):
+        if column.type == field.type:
+            columns.append(column)
+        else:
+            struct = column.combine_chunks()
+            parts = [struct.field(i).dictionary_encode() for i in range(struct.type.num_fields)]
+            columns.append(pa.StructArray.from_arrays(parts, fields=list(field.type)))
+    return pa.Table.from_arrays(columns, schema=schema.remove_metadata())
 
 
 def _row_groups(
@@ -163,9 +150,11 @@ def _row_groups(
         if missing and fetch is not None:
             found.update(fetch(missing))
         for row in batch:
-            if group.rows and group.bytes + group.cost(row, found) > config.row_group_max_bytes:
+            cost = group.cost(row, found)
+            if group.rows and group.bytes + cost > config.row_group_max_bytes:
                 yield group.close()
-            group.add(row, found)
+                cost = group.cost(row, found)
+            group.add(row, cost, found)
             if group.bytes >= config.row_group_min_bytes or len(group.rows) >= config.row_group_rows:
                 yield group.close()
     if group.rows:
@@ -177,40 +166,57 @@ class _RowGroup:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+        self._schema = _stored_schema(configuration)
         self.rows: list[Mapping[str, Any]] = []
         self.files: dict[str, bytes] = {}
         self.bytes = 0
         self._stored: set[tuple[str, str]] = set()
 
-    def _new(self, row: Mapping[str, Any]) -> list[tuple[str, str]]:
-        images = [(column, row[_IMAGE_IDS[column]]) for column in self._configuration.image_columns]
-        return [one for one in images if one not in self._stored]
-
     def cost(self, row: Mapping[str, Any], files: Mapping[str, bytes]) -> int:
         """Bytes that a row adds: its texts, and the images that are not in the group's dictionaries yet."""
-        texts = sum(len(value) for value in row.values() if isinstance(value, str))
-        return 64 + texts + sum(len(files[image_id]) for _, image_id in self._new(row))
+        size = 64 + sum(len(value) for value in row.values() if type(value) is str)
+        for column in self._configuration.image_columns:
+            image_id = row[_IMAGE_IDS[column]]
+            if (column, image_id) not in self._stored:
+                size += len(files[image_id])
+        return size
 
-    def add(self, row: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-        self.bytes += self.cost(row, files)
-        for column, image_id in self._new(row):
+    def add(self, row: Mapping[str, Any], cost: int, files: Mapping[str, bytes]) -> None:
+        """Take a row that adds `cost` bytes."""
+        self.bytes += cost
+        for column in self._configuration.image_columns:
+            image_id = row[_IMAGE_IDS[column]]
             self._stored.add((column, image_id))
             self.files[image_id] = files[image_id]
         self.rows.append(row)
 
     def close(self) -> pa.Table:
         """The Arrow table of the rows; the group is empty afterwards."""
-        arrays = [self._column(field) for field in self._configuration.schema]
+        arrays = [self._column(field) for field in self._schema]
         self.rows, self.files, self.bytes, self._stored = [], {}, 0, set()
-        return pa.Table.from_arrays(arrays, schema=self._configuration.schema)
+        return pa.Table.from_arrays(arrays, schema=self._schema)
 
     def _column(self, field: pa.Field) -> pa.Array:
-        if field.type != IMAGE:
+        if field.name not in self._configuration.image_columns:
             return pa.array([row.get(field.name) for row in self.rows], field.type)
         ids = [row[_IMAGE_IDS[field.name]] for row in self.rows]
-        files = pa.array([self.files[image_id] for image_id in ids], pa.binary())
-        names = {image_id: image_name(image_id, self.files[image_id]) for image_id in set(ids)}
-        return pa.StructArray.from_arrays([files, pa.array([names[one] for one in ids])], fields=list(IMAGE))
+        places = {image_id: place for place, image_id in enumerate(dict.fromkeys(ids))}
+        files = _binary([self.files[image_id] for image_id in places])
+        names = pa.array([image_name(image_id, self.files[image_id]) for image_id in places], pa.string())
+        if field.type == IMAGE:
+            return pa.StructArray.from_arrays([files, names], fields=list(IMAGE))
+        indices = pa.array([places[image_id] for image_id in ids], pa.int32())
+        parts = [pa.DictionaryArray.from_arrays(indices, values) for values in (files, names)]
+        return pa.StructArray.from_arrays(parts, fields=list(_DICTIONARY_IMAGE))
+
+
+def _binary(values: list[bytes]) -> pa.Array:
+    """`pa.array(values, pa.binary())` with one copy of the bytes instead of a builder's repeated ones."""
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    return pa.Array.from_buffers(
+        pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    )
 
 
 def _batches(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:

@@ -122,20 +122,20 @@ def read_description(folder: Folder) -> Description:
     try:
         data = folder.read_json(MANIFEST)
         funnel = folder.read_json("funnel.json")
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        if data["format"] != _FORMAT:
+            raise ConfigurationError(f"{folder.path} was written by another version of Lensmith: publish it again.")
+        return Description(
+            data["owner"],
+            PublishConfig(**data["config"]),
+            Facts(**data["facts"]),
+            tuple(PublishedFile(**one) for one in data["files"]),
+            DatasetStatistics.from_json(data["statistics"]),
+            funnel,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"{folder.path} is no dataset of Lensmith (no readable {MANIFEST}): give the folder `dataset` of a run."
         ) from error
-    if data.get("format") != _FORMAT:
-        raise ConfigurationError(f"{folder.path} was written by another version of Lensmith: publish it again.")
-    return Description(
-        data["owner"],
-        PublishConfig(**data["config"]),
-        Facts(**data["facts"]),
-        tuple(PublishedFile(**one) for one in data["files"]),
-        DatasetStatistics.from_json(data["statistics"]),
-        funnel,
-    )
 
 
 def numbered(files: Iterable[PublishedFile], folders: Mapping[str, str]) -> dict[str, PublishedFile]:

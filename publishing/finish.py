@@ -15,6 +15,8 @@ from schemas.storage import Folder
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+#: End of the name of a dataset on its way out, where the system cannot exchange folders.
+_OLD = ".old"
 #: Written last on an object store: until then readers see the old card.
 _LAST = "README.md"
 
@@ -60,13 +62,17 @@ def replace_dataset(target: Folder, owner: str, staged: Sequence[StagedFile], do
 
 
 def sweep(target: Folder, kind: str) -> None:
-    """Remove what killed publications (`staged`) or take-downs (`scratch`) left beside a local `target`."""
+    """Remove what killed publications (`staged`) or take-downs (`scratch`) left beside a local `target`; a dataset
+    that a kill caught between the renames of `exchange` goes back to its place."""
     if target.is_local:
         parent, name = os.path.split(target.root)
         beside = Folder(parent)
         for entry in beside.list(""):
             if entry.startswith(f".{name}.{kind}-"):
-                beside.remove(entry, recursive=True)
+                if entry.endswith(_OLD) and not os.path.exists(target.root):
+                    os.rename(beside.at(entry), target.root)
+                else:
+                    beside.remove(entry, recursive=True)
 
 
 def _is_current(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> bool:
@@ -103,7 +109,7 @@ def _replace_local(target: Folder, staged: Sequence[StagedFile], documents: Mapp
 def exchange(first: str, second: str) -> None:
     """Exchange two local folders, in one step where the system can (Linux), else by three renames."""
     if not _exchange_at_once(first, second):
-        spare = f"{first}.old"
+        spare = f"{first}{_OLD}"
         os.rename(second, spare)
         os.rename(first, second)
         os.rename(spare, first)
@@ -117,7 +123,7 @@ def _exchange_at_once(first: str, second: str) -> bool:
     if rename(*arguments) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS):
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         return False
     raise OSError(number, os.strerror(number), second)
 

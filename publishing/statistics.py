@@ -33,36 +33,43 @@ def license_class(license: str | None) -> str:
     return "other"
 
 
-@dataclass
 class DistinctSketch:
     """The smallest hashes of the values seen: an exact count of few distinct values, an estimate of many."""
 
-    smallest: set[str] = field(default_factory=set)
+    def __init__(self, hashes: Iterable[str] = ()) -> None:
+        self._hashes = set(hashes)
+        self._largest: str | None = None
 
     def add(self, value: str) -> None:
         """See one value."""
-        self._take({digest("distinct", value)[:15]})
+        self._take((digest("distinct", value)[:15],))
 
     def merge(self, other: DistinctSketch) -> None:
         """See what another sketch saw."""
         self._take(other.smallest)
 
-    def _take(self, hashes: set[str]) -> None:
-        self.smallest |= hashes
-        if len(self.smallest) > SKETCH_SIZE:
-            self.smallest = set(sorted(self.smallest)[:SKETCH_SIZE])
+    def _take(self, hashes: Iterable[str]) -> None:
+        self._hashes.update(one for one in hashes if self._largest is None or one < self._largest)
+        if len(self._hashes) > 2 * SKETCH_SIZE:
+            self._hashes = set(self.smallest)
+            self._largest = max(self._hashes)
+
+    @property
+    def smallest(self) -> list[str]:
+        """The smallest hashes, at most `SKETCH_SIZE`, sorted."""
+        return sorted(self._hashes)[:SKETCH_SIZE]
 
     @property
     def exact(self) -> bool:
         """Whether `count` is a count and no estimate."""
-        return len(self.smallest) < SKETCH_SIZE
+        return len(self._hashes) < SKETCH_SIZE
 
     @property
     def count(self) -> int:
         """Distinct values: exact below `SKETCH_SIZE`, else an estimate with about 3% standard error."""
         if self.exact:
-            return len(self.smallest)
-        return round((SKETCH_SIZE - 1) / (int(max(self.smallest), 16) / 16**15))
+            return len(self._hashes)
+        return round((SKETCH_SIZE - 1) / (int(self.smallest[-1], 16) / 16**15))
 
 
 @dataclass
@@ -118,7 +125,7 @@ class DatasetStatistics:
         """As a shard's notes store it."""
         return {
             "counts": {topic: dict(sorted(counter.items())) for topic, counter in sorted(self.counts.items())},
-            "sketches": {topic: sorted(sketch.smallest) for topic, sketch in sorted(self.sketches.items())},
+            "sketches": {topic: sketch.smallest for topic, sketch in sorted(self.sketches.items())},
             "first_date": self.first_date,
             "last_date": self.last_date,
         }
@@ -128,7 +135,7 @@ class DatasetStatistics:
         """Read what `to_json` wrote."""
         return cls(
             {topic: Counter(counter) for topic, counter in data["counts"].items()},
-            {topic: DistinctSketch(set(smallest)) for topic, smallest in data["sketches"].items()},
+            {topic: DistinctSketch(smallest) for topic, smallest in data["sketches"].items()},
             data["first_date"],
             data["last_date"],
         )

@@ -96,6 +96,9 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
     Croissant, funnel and manifest follow; the dataset is replaced at once (`replace_dataset`): a kill leaves the old
     one or the new one. Memory grows with what is taken down, not with the dataset.
     """
+    # What a killed take-down left beside the dataset may hold the very images that are to go.
+    sweep(target, "scratch")
+    sweep(target, "staged")
     about = read_description(target)
     tombstones = read_tombstones(target) | more
     affected = _find(target, about, tombstones)
@@ -103,9 +106,6 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
     if work is not None:
         # Before the dataset changes: a kill in between must not let a later publication bring back what is here.
         add_tombstones(work, tombstones)
-    # What a killed take-down left beside the dataset may hold the very images that are to go.
-    sweep(target, "scratch")
-    sweep(target, "staged")
     parent, name = target.path.rstrip("/").rsplit("/", 1) if "/" in target.path else (".", target.path)
     scratch = Folder(f"{parent}/.{name}.scratch-{uuid.uuid4().hex[:8]}")
     try:

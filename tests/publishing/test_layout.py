@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publishing.layout import Estimate, empty_file, file_name, plan_files
@@ -14,6 +14,7 @@ estimates = st.lists(st.tuples(st.sampled_from(SPLITS), st.integers(0, 50), st.i
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(estimates, st.integers(1, 40_000))
 def test_every_row_is_in_exactly_one_file_in_the_given_order(given_estimates, target):
     planned = plan_files("data", given_estimates, target)
@@ -28,6 +29,7 @@ def test_every_row_is_in_exactly_one_file_in_the_given_order(given_estimates, ta
         assert rows == [(one.shard, row) for one in given_estimates if one.split == split for row in range(one.rows)]
 
 
+@settings(deadline=None, max_examples=60)
 @given(estimates, st.integers(1, 40_000))
 def test_files_are_at_most_the_target_and_a_row_and_never_empty(given_estimates, target):
     planned = plan_files("data", given_estimates, target)
@@ -37,6 +39,7 @@ def test_files_are_at_most_the_target_and_a_row_and_never_empty(given_estimates,
     assert len({one.name for one in planned}) == len(planned)
 
 
+@settings(deadline=None, max_examples=60)
 @given(estimates, st.integers(1, 40_000))
 def test_names_count_the_files_of_a_split_without_gaps(given_estimates, target):
     planned = plan_files("data", given_estimates, target)

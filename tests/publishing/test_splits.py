@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from publishing.config import PublishConfig, SplitShares
@@ -67,6 +67,7 @@ def test_strictest():
         strictest([])
 
 
+@settings(deadline=None, max_examples=60)
 @given(hashes, st.sets(st.integers(0, 63), max_size=3))
 def test_hashes_within_three_bits_share_a_band(value, flipped):
     other = value
@@ -76,6 +77,7 @@ def test_hashes_within_three_bits_share_a_band(value, flipped):
     assert set(phash_bands(_hex(value))) & set(phash_bands(_hex(other)))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(hashes, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_groups_are_the_components_of_the_near_relation(values, rng):
     near = [value ^ sum(1 << bit for bit in rng.sample(range(64), rng.randint(0, 5))) for value in values]

@@ -13,6 +13,7 @@ from pathlib import Path
 import datasets
 import pytest
 
+from publishing import finish
 from publishing.croissant import validate_croissant
 from publishing.dataset_reader import rows
 from publishing.description import read_description
@@ -183,6 +184,27 @@ def test_a_kill_leaves_the_old_dataset_or_the_new_one(tmp_path, dataset):
         child.stdout.close()
         seen.add(_check_consistent(dataset).triplets)
     assert seen <= {60, 50}
+    assert _check_consistent(dataset).triplets == 50
+    assert not [one.name for one in Path(dataset.path).parent.iterdir() if one.name.startswith(".dataset")]
+
+
+def test_where_folders_cannot_be_exchanged_a_kill_between_the_renames_is_mended(dataset, monkeypatch):
+    monkeypatch.setattr(finish, "_exchange_at_once", lambda first, second: False)
+    renames = []
+    rename = os.rename
+
+    def killed_after_the_first(source, goal):
+        if renames:
+            raise KeyboardInterrupt
+        renames.append((source, goal))
+        rename(source, goal)
+
+    monkeypatch.setattr(finish.os, "rename", killed_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        take_down(dataset, Tombstones.of(hosts=["site3.example"]))
+    monkeypatch.setattr(finish.os, "rename", rename)
+    assert not Path(dataset.path).exists()
+    assert take_down(dataset, Tombstones.of(hosts=["site3.example"])).triplets == 10
     assert _check_consistent(dataset).triplets == 50
     assert not [one.name for one in Path(dataset.path).parent.iterdir() if one.name.startswith(".dataset")]
 
