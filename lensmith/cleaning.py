@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from beam_jobs.publish_dataset import FILES_FOLDER
 from beam_jobs.workspace import Workspace
 from schemas.storage import Folder
 from schemas.tables import TABLES
@@ -24,8 +25,8 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
             # A job that has nothing in force is in the midst of its first run elsewhere.
             if job in in_force:
                 folder.remove(workspace.manifest_name(job, key))
-    for table in TABLES.values():
-        _sweep(folder, table.folder, kept)
+    for name in (*(table.folder for table in TABLES.values()), FILES_FOLDER):
+        _sweep(folder, name, kept)
     if complete:
         for name in folder.list(_INDEX):
             for key in folder.list(f"{_INDEX}/{name}"):

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from beam_jobs.annotate_images import Annotated, run_annotate
 from beam_jobs.extract_pages import run_extract
 from beam_jobs.mine_pairs import run_mine
+from beam_jobs.publish_dataset import Publication, run_publish
 from beam_jobs.session import Session
 from beam_jobs.verify_triplets import run_verify
 from beam_jobs.workspace import Manifest
 from beam_jobs.write_instructions import run_write
+from lensmith.funnel import funnel
 from lensmith.output_folder import InputPlan
+from lensmith.provenance import facts
 from lensmith.settings import Settings
+from publishing.description import Description
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Results:
     mined: Sequence[Manifest] = ()
     written: Sequence[Manifest] = ()
     verified: Sequence[Manifest] = ()
+    dataset: Description | None = None
 
 
 def run_stage(stage: str, session: Session, settings: Settings, results: Results, preset: str) -> None:
@@ -53,3 +58,8 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
         results.verified = run_verify(
             session, results.mined, results.written, settings.verify_triplets, settings.annotate_images
         )
+    elif stage == "publish_dataset":
+        publication = Publication(
+            results.plan.owner, facts(settings, results.plan, preset), lambda: funnel(session.workspace)
+        )
+        results.dataset = run_publish(session, results.mined, results.verified, settings.publish_dataset, publication)

@@ -255,6 +255,33 @@ VERIFIED = Table(
     "triplets with the verifier's columns",
 )
 
+ASSIGNED = Table(
+    "assigned",
+    "_work/side/assigned",
+    1,
+    pa.schema([*VERIFIED.schema, _field("split", pa.string(), "train, validation or test", False)]),
+    "verified triplets that are published, with their split; hard negatives of other splits are left out",
+)
+
+ASSIGNED_IMAGES = Table(
+    "assigned_images",
+    "_work/side/assigned_images",
+    1,
+    pa.schema(
+        [
+            _field("image_id", pa.string(), "an image that a published triplet of the shard names", False),
+            _field("split", pa.string(), "its split", False),
+            _field("url", pa.string(), "address from which it came", False),
+            _field("license", pa.string(), "licence of a page that shows it"),
+            _field("source", pa.int32(), "number of the shard that holds its bytes", False),
+            _field("file", pa.int32(), "number of the file in that shard", False),
+            _field("row", pa.int64(), "row in that file", False),
+            _field("bytes", pa.int64(), "size of the image file", False),
+        ]
+    ),
+    "where the images of a shard's published triplets lie",
+)
+
 REJECTED = Table(
     "rejected",
     "rejected",
@@ -348,6 +375,8 @@ TABLES: dict[str, Table] = {
         GENERATIONS,
         TRIPLETS,
         VERIFIED,
+        ASSIGNED,
+        ASSIGNED_IMAGES,
         REJECTED,
         DEFERRED,
     )

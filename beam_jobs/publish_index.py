@@ -1,0 +1,189 @@
+"""Index steps of `publish_dataset`: the split and the place of each image, near duplicates together, images by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from beam_jobs.image_places import ImagePlace
+from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.locate_images import LocateTask
+from beam_jobs.session import asker
+from beam_jobs.tables import batches, rows
+from beam_jobs.workspace import Workspace
+from publishing.config import PublishConfig
+from publishing.splits import phash_bands, split_of_unit, split_unit, strictest, strictest_of_near_duplicates
+from schemas.published import SPLITS
+
+_SPLIT, _PLACE = b"s", b"p"
+_PLACE_SIZE = 18
+
+
+@dataclass(frozen=True)
+class PublishedImage:
+    """What is known of an image that may be published: its split, where it lies, the address it came from."""
+
+    split: str
+    place: ImagePlace
+    url: str
+
+    @classmethod
+    def unpack(cls, data: bytes) -> PublishedImage:
+        """Read an answer of `ImageSplits`."""
+        place = ImagePlace.unpack(data[1 : 1 + _PLACE_SIZE])
+        return cls(SPLITS[data[0]], place, data[1 + _PLACE_SIZE :].decode())
+
+
+@dataclass(frozen=True)
+class SplitTask:
+    """A shard of pairs (with a `number`) that asks for its images, or a shard of images (with a `source`)."""
+
+    shard: LocateTask
+    source: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageSplits:
+    """Images to the strictest split of the pages that show them, and to the first place where their bytes lie."""
+
+    workspace: Workspace
+    config: PublishConfig
+    name: str = "image_splits"
+
+    def messages(self, task: SplitTask) -> Iterator[Message]:
+        """Splits of pages by image, and places of images."""
+        manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
+        if task.source is None:
+            assert task.shard.number is not None
+            own = asker(task.shard.number)
+            pages = {
+                row["page_id"]: split_unit(self.config, row["site"], row["page_url"])
+                for row in rows(self.workspace, manifest, "pairs", ["page_id", "site", "page_url"])
+            }
+            told: dict[str, set[str]] = {}
+            for row in rows(self.workspace, manifest, "eligible", ["image_id", "page_id"]):
+                split = split_of_unit(self.config.seed, pages[row["page_id"]], self.config.shares)
+                told.setdefault(row["image_id"], set()).add(split)
+            for image_id in sorted(told):
+                yield image_id, own, _SPLIT + bytes([SPLITS.index(strictest(told[image_id]))])
+            return
+        seen: set[str] = set()
+        for number, file in enumerate(manifest.files.get("images", ())):
+            row_number = 0
+            for batch in batches(self.workspace, [file], ["image_id", "url", "bytes"], rows=64):
+                for image_id, url, data in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    if image_id not in seen:
+                        seen.add(image_id)
+                        place = ImagePlace(task.source, number, row_number, len(data))
+                        yield image_id, "", _PLACE + place.pack() + url.encode()[:400]
+                    row_number += 1
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """The strictest split with the first place."""
+        splits = [SPLITS[value[1]] for value in values if value[:1] == _SPLIT]
+        places = [value[1:] for value in values if value[:1] == _PLACE]
+        if splits and places:
+            answer = bytes([SPLITS.index(strictest(splits))]) + min(places)
+            yield from ((one, answer) for one in askers)
+
+
+@dataclass(frozen=True)
+class NearDuplicateTask:
+    """A shard of pairs with the answers of `ImageSplits`."""
+
+    shard: LocateTask
+    answers: str | None
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Images whose hashes differ in few bits meet in bands of the hash and take the strictest split among them."""
+
+    workspace: Workspace
+    config: PublishConfig
+    name: str = "near_duplicates"
+
+    def messages(self, task: NearDuplicateTask) -> Iterator[Message]:
+        """Each image of the shard in each of its bands."""
+        assert task.shard.number is not None
+        own = asker(task.shard.number)
+        manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
+        known = published_images(self.workspace, task.answers)
+        hashes = {
+            row["image_id"]: row["phash"] for row in rows(self.workspace, manifest, "eligible", ["image_id", "phash"])
+        }
+        for image_id in sorted(hashes.keys() & known.keys()):
+            split = bytes([SPLITS.index(known[image_id].split)])
+            for band in phash_bands(hashes[image_id]):
+                yield band, own, split + bytes.fromhex(hashes[image_id]) + bytes.fromhex(image_id)
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """The images of the band that move, with their new split."""
+        members = [(value[9:].hex(), value[1:9].hex(), SPLITS[value[0]]) for value in sorted(set(values))]
+        if len(members) < 2:
+            return
+        before = {image_id: split for image_id, _, split in members}
+        after = strictest_of_near_duplicates(members, self.config.near_duplicate_distance)
+        moved = [(image_id, split) for image_id, split in sorted(after.items()) if split != before[image_id]]
+        if moved:
+            answer = b"".join(bytes([SPLITS.index(split)]) + bytes.fromhex(image_id) for image_id, split in moved)
+            yield from ((one, answer) for one in askers)
+
+
+@dataclass(frozen=True)
+class ImagesById:
+    """Images that published triplets name, each once, to the range of ids and the split that they belong to."""
+
+    workspace: Workspace
+    name: str = "images_by_id"
+
+    def messages(self, task: LocateTask) -> Iterator[Message]:
+        """Each image once a shard; the asker is a range of ids in a split."""
+        manifest = self.workspace.manifests(task.job, [task.key])[0]
+        for row in rows(self.workspace, manifest, "assigned_images"):
+            place = ImagePlace(row["source"], row["file"], row["row"], row["bytes"])
+            license_text = (row["license"] or "").encode()[:200]
+            # A stated licence sorts before none, so that it is the one that stands.
+            value = place.pack() + (b"\x00" if license_text else b"\x01") + license_text + b"\x1f" + row["url"].encode()
+            yield row["image_id"], f"{row['split']}-{row['image_id'][:1]}", value
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        """The image once, to its one range."""
+        yield askers[0], min(values)
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An answer of `ImagesById`: a row of the configuration `images` and where its bytes lie."""
+
+    image_id: str
+    place: ImagePlace
+    url: str
+    license: str | None
+
+    @classmethod
+    def unpack(cls, image_id: str, data: bytes) -> ImageRow:
+        """Read an answer."""
+        license_text, _, url = data[_PLACE_SIZE + 1 :].partition(b"\x1f")
+        place = ImagePlace.unpack(data[:_PLACE_SIZE])
+        return cls(image_id, place, url.decode("utf-8", "replace"), license_text.decode("utf-8", "replace") or None)
+
+
+def published_images(workspace: Workspace, path: str | None) -> dict[str, PublishedImage]:
+    """The answers of `ImageSplits` to one shard."""
+    return {image_id: PublishedImage.unpack(data) for image_id, data in answer_map(workspace, path).items()}
+
+
+def moved_images(workspace: Workspace, path: str | None) -> Mapping[str, str]:
+    """The answers of `NearDuplicates` to one shard: image id → the strictest split that a band gave it."""
+    moved: dict[str, str] = {}
+    for data in answer_map(workspace, path).values():
+        for start in range(0, len(data), 33):
+            image_id, split = data[start + 1 : start + 33].hex(), SPLITS[data[start]]
+            moved[image_id] = strictest((split, moved.get(image_id, split)))
+    return moved
+
+
+def none_if_missing(answers: Mapping[str, Answers], name: str) -> Answers:
+    """The answers to an asker, empty ones if it has none."""
+    return answers.get(name, Answers(None, "none"))
