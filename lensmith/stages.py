@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from beam_jobs.annotate_images import Annotated, run_annotate
 from beam_jobs.extract_pages import run_extract
+from beam_jobs.fetch_images import run_fetch
 from beam_jobs.mine_pairs import run_mine
 from beam_jobs.publish_dataset import Publication, run_publish
 from beam_jobs.session import Session
@@ -40,7 +41,7 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
     if stage == "extract_pages":
         results.extracted = run_extract(session, results.plan.shards, settings.extract_pages)
     elif stage == "fetch_images":
-        results.fetched = []
+        results.fetched = run_fetch(session, results.extracted, results.buckets, settings.fetch_images)
     elif stage == "annotate_images":
         results.annotated = run_annotate(session, results.extracted, results.fetched, settings.annotate_images)
     elif stage == "mine_pairs":
