@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
+from lensmith.watch_commands import config_command, doctor_command, report_command, status_command
 from schemas.errors import LensmithError
 
 app = typer.Typer(
@@ -147,6 +149,15 @@ _SUMMARIES = {
 }
 for _stage in STAGES:
     _add_stage_command(_stage, _SUMMARIES[_stage])
+
+
+app.command("status")(status_command)
+app.command("report")(report_command)
+app.command("doctor")(doctor_command)
+app.command("config")(config_command)
+app.command("export")(export_command)
+app.command("take-down")(take_down_command)
+app.command("push")(push_command)
 
 
 def _work(context: typer.Context, options: RunOptions, settings: Settings) -> None:
