@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -11,14 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mining.decoding import Decoded, UndecodableError, decode, square, stretched
-from mining.hashing import flatness, perceptual_hash
+from mining.decoding import UndecodableError, decode, square, stretched
+from mining.hashing import flatness, grey, perceptual_hash
 from mining.sketches import sketches
 from schemas.ids import text_id
 from schemas.outcomes import Outcomes
-from schemas.protocols import Captioner, ImageEncoder, SafetyScorer, TextEncoder
+from schemas.protocols import Captioner, ImageEncoder, SafetyScorer, TextEncoder, UInt8Array
 
 _SAFETY_SIDE = 256
+_LOCAL_IMAGES, _LOCAL_TEXTS = "efficientnet-lite0", "all-MiniLM-L6-v2"
 
 
 class AnnotateConfig(BaseModel):
@@ -27,22 +28,26 @@ class AnnotateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image_model: str = Field(
-        default="efficientnet-lite0",
-        description="'efficientnet-lite0' (in a package), or name or folder of a CLIP-like model of transformers",
+        default=_LOCAL_IMAGES,
+        description="'efficientnet-lite0' (in a package), or NAME, NAME@REVISION or folder of a CLIP-like model",
     )
     text_model: str = Field(
-        default="all-MiniLM-L6-v2",
-        description="'all-MiniLM-L6-v2' (in a package), or name or folder of a CLIP-like model of transformers",
+        default=_LOCAL_TEXTS,
+        description="'all-MiniLM-L6-v2' (in a package), or NAME, NAME@REVISION or folder of a CLIP-like model",
     )
     safety_model: Literal["open_nsfw"] | None = Field(default="open_nsfw", description="safety model; null for none")
     caption_model: str | None = Field(
-        default=None, description="name or folder of an image-to-text model of transformers; null for no captions"
+        default=None, description="NAME, NAME@REVISION or folder of an image-to-text model like BLIP; null for none"
     )
     device: str = Field(
         default="cpu", description="where models of transformers run: cpu, cuda, cuda:1 …; others run on the CPU"
     )
     max_pixels: int = Field(default=80_000_000, gt=0, description="pixels of an image, at most")
-    batch: int = Field(default=16, ge=1, description="images in one call of a model")
+    batch: int = Field(
+        default=16,
+        ge=1,
+        description="images, or texts, in one call of a model; it moves the last bits of models of transformers",
+    )
     threads: int = Field(default=1, ge=1, description="threads of one model", json_schema_extra={"operational": True})
 
 
@@ -78,24 +83,24 @@ def load_models(config: AnnotateConfig) -> AnnotationModels:
 
 
 def _image_encoder(config: AnnotateConfig) -> ImageEncoder:
-    if config.image_model == "efficientnet-lite0":
+    if config.image_model == _LOCAL_IMAGES:
         from mining.models.efficientnet import EfficientNetLite0
 
         return EfficientNetLite0(config.threads)
     from mining.models.hub import HubImageEncoder
 
-    return HubImageEncoder(config.image_model, None, config.device, config.batch)
+    return HubImageEncoder(config.image_model, config.device, config.batch, config.threads)
 
 
 def load_text_encoder(config: AnnotateConfig) -> TextEncoder:
     """The text model alone."""
-    if config.text_model == "all-MiniLM-L6-v2":
+    if config.text_model == _LOCAL_TEXTS:
         from mining.models.minilm import MiniLM
 
         return MiniLM(config.threads)
     from mining.models.hub import HubTextEncoder
 
-    return HubTextEncoder(config.text_model, None, config.device)
+    return HubTextEncoder(config.text_model, config.device, config.batch, config.threads)
 
 
 def _safety(config: AnnotateConfig) -> SafetyScorer | None:
@@ -111,7 +116,17 @@ def _captioner(config: AnnotateConfig) -> Captioner | None:
         return None
     from mining.models.hub import HubCaptioner
 
-    return HubCaptioner(config.caption_model, None, config.device)
+    return HubCaptioner(config.caption_model, config.device, config.threads)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a decoded image until its batch is full: never the picture, which may be huge."""
+
+    row: dict[str, Any]
+    crop: UInt8Array
+    stretched: UInt8Array | None
+    data: bytes | None
 
 
 def annotate(
@@ -123,66 +138,88 @@ def annotate(
     mark: Callable[[str], None],
     quarantine: Mapping[str, str],
 ) -> None:
-    """Annotate distinct images (id, address, file): unit `image`, rows of `annotations`.
+    """Annotate distinct images (id, address, file): unit `image`, rows of `annotations` in the images' order.
 
-    Rejected as `not_an_image`, `too_many_pixels`, `truncated`, `undecodable`; failed with the quarantine's reason.
+    Rejected as `not_an_image`, `too_many_pixels`, `truncated`, `undecodable`; failed as `out_of_memory` or with the
+    quarantine's reason. An empty mark says that models, not an image's decoder, are at work.
     """
-    decoded = _decoded(images, config, outcomes, mark, quarantine)
-    while batch := list(islice(decoded, config.batch)):
-        for row in _rows(batch, models):
+    seen = _look(images, config, models, outcomes, mark, quarantine)
+    while batch := list(islice(seen, config.batch)):
+        mark("")
+        for row in _rows(batch, models, mark):
             outcomes.row("annotations", row)
             outcomes.kept("image")
 
 
-def _decoded(
+def _look(
     images: Iterable[tuple[str, str, bytes]],
     config: AnnotateConfig,
+    models: AnnotationModels,
     outcomes: Outcomes,
     mark: Callable[[str], None],
     quarantine: Mapping[str, str],
-) -> Iterator[tuple[str, bytes, Decoded]]:
+) -> Iterator[_Seen]:
     for image_id, url, data in images:
         outcomes.entered("image")
         if image_id in quarantine:
-            outcomes.failed("image", quarantine[image_id], id=image_id, url=url, detail="its decoder died")
+            outcomes.failed("image", quarantine[image_id], id=image_id, url=url, detail="its decoder died or hung")
             continue
         mark(image_id)
         try:
-            yield image_id, data, decode(data, config.max_pixels)
+            yield _seen(image_id, data, config, models)
         except UndecodableError as error:
             outcomes.rejected("image", error.reason, id=image_id, url=url, detail=str(error))
+        except MemoryError:
+            outcomes.failed("image", "out_of_memory", id=image_id, url=url, detail=f"file of {len(data)} bytes")
 
 
-def _rows(batch: list[tuple[str, bytes, Decoded]], models: AnnotationModels) -> Iterator[dict[str, Any]]:
-    pictures = [one.picture for _, _, one in batch]
-    crops = np.stack([square(picture, models.images.resize, models.images.crop) for picture in pictures])
-    features, labels, label_scores = models.images.encode(crops)
+def _seen(image_id: str, data: bytes, config: AnnotateConfig, models: AnnotationModels) -> _Seen:
+    image = decode(data, config.max_pixels)
+    shades = grey(image.picture)
+    row = {
+        "image_id": image_id,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "animated": image.animated,
+        "phash": perceptual_hash(shades),
+        "flatness": flatness(shades),
+    }
+    return _Seen(
+        row,
+        square(image.picture, models.images.resize, models.images.crop),
+        stretched(image.picture, _SAFETY_SIDE) if models.safety is not None else None,
+        data if models.captioner is not None else None,
+    )
+
+
+def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    features, labels, label_scores = models.images.encode(np.stack([one.crop for one in batch]))
     unsafe = None
     if models.safety is not None:
-        unsafe = models.safety.score(np.stack([stretched(picture, _SAFETY_SIDE) for picture in pictures]))
-    captions = models.captioner.caption([data for _, data, _ in batch]) if models.captioner is not None else None
+        unsafe = models.safety.score(np.stack([one.stretched for one in batch if one.stretched is not None]))
     small = sketches(features)
-    for index, (image_id, _, one) in enumerate(batch):
-        yield {
-            "image_id": image_id,
-            "width": one.width,
-            "height": one.height,
-            "format": one.format,
-            "animated": one.animated,
-            "phash": perceptual_hash(one.picture),
-            "flatness": flatness(one.picture),
-            "label": labels[index],
-            "label_score": round(float(label_scores[index]), 4) if labels[index] is not None else None,
+    names = models.names
+    for index, one in enumerate(batch):
+        caption = None
+        if models.captioner is not None and one.data is not None:
+            # A captioner may take seconds for each image: the mark says that it is not stuck.
+            mark("")
+            caption = models.captioner.caption([one.data])[0]
+        label = labels[index]
+        yield one.row | {
+            "label": label,
+            "label_score": round(float(label_scores[index]), 4) if label is not None else None,
             "nsfw": round(float(unsafe[index]), 4) if unsafe is not None else None,
-            "caption": captions[index] if captions is not None else None,
+            "caption": caption,
             "features": features[index].astype(np.float16),
             "sketch": small[index].tobytes(),
-            "models": models.names,
+            "models": names,
         }
 
 
 def embed_texts(texts: Iterable[str], config: AnnotateConfig, models: AnnotationModels, outcomes: Outcomes) -> None:
-    """Embed distinct texts: unit `text`, rows of `texts`."""
+    """Embed distinct texts: unit `text`, rows of `texts` in the texts' order."""
     remaining = iter(texts)
     while batch := list(islice(remaining, config.batch)):
         outcomes.entered("text", len(batch))

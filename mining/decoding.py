@@ -1,21 +1,51 @@
-"""Image files to pixels, within limits: one decoding for hashes, models and thumbnails."""
+"""Image files to pixels, within limits: one decoding for hashes, models and captions."""
 
 from __future__ import annotations
 
 import io
 import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from schemas.protocols import UInt8Array
 
+#: Formats of the web. Pillow reads others by programs and parsers that no stranger's file should reach (EPS starts
+#: Ghostscript).
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000", "PPM")
 #: What Pillow raises on files that are broken in one way or another.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error)
+_BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+#: What Pillow says of files that end too early.
+_CUT = ("truncated", "unexpected end", "not enough", "end of file", "ended prematurely")
 #: JPEGs are decoded at a reduced scale as long as both sides keep so many pixels.
 _DRAFT = 512
+_WHITE = (255, 255, 255)
+#: What EXIF's orientations ask for.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class UndecodableError(ValueError):
@@ -28,7 +58,9 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture in RGB over white, upright, its first frame; `width` and `height` are those of the file, upright."""
+    """A picture in RGB over white, upright, its first frame; `width` and `height` are those of the file, upright.
+
+    The picture of a large JPEG is smaller than the file says: both sides keep 512 pixels where they had them."""
 
     picture: Image.Image
     width: int
@@ -38,52 +70,74 @@ class Decoded:
 
 
 def decode(data: bytes, max_pixels: int) -> Decoded:
-    """Decode an image file. Raises UndecodableError: `not_an_image`, `too_many_pixels`, `truncated`, `undecodable`."""
-    Image.MAX_IMAGE_PIXELS = None
+    """Decode an image file; its content decides the format, whatever its name or media type says.
+
+    Raises UndecodableError: `not_an_image` (none of `FORMATS`), `too_many_pixels`, `truncated`, `undecodable`.
+    """
+    # Pillow checks pictures inside containers (ICO, GIF frames) against this; above twice the limit it raises.
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max(1, max_pixels // 2)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > max_pixels:
-                raise UndecodableError("too_many_pixels", f"{image.width} x {image.height}")
-            return _decoded(image)
+            return _decoded(Image.open(io.BytesIO(data), formats=FORMATS), max_pixels)
     except UndecodableError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UndecodableError("too_many_pixels", str(error)) from error
     except UnidentifiedImageError as error:
-        raise UndecodableError("not_an_image", "no known format") from error
+        raise UndecodableError("not_an_image", "none of the formats that are read") from error
     except _BROKEN as error:
-        cut = "truncated" in str(error).lower()
+        cut = any(sign in str(error).lower() for sign in _CUT)
         raise UndecodableError("truncated" if cut else "undecodable", f"{type(error).__name__}: {error}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
-def _decoded(image: ImageFile.ImageFile) -> Decoded:
-    size, kind = image.size, image.format or ""
-    animated = bool(getattr(image, "is_animated", False))
+def _decoded(image: ImageFile.ImageFile, max_pixels: int) -> Decoded:
+    size = image.size
+    if size[0] * size[1] > max_pixels:
+        raise UndecodableError("too_many_pixels", f"{size[0]} x {size[1]}")
+    # A multi-picture JPEG is a JPEG with previews or another eye's view behind it.
+    kind = "JPEG" if image.format == "MPO" else image.format or ""
+    animated = kind != "JPEG" and bool(getattr(image, "is_animated", False))
     if animated:
         image.seek(0)
     if kind == "JPEG":
         image.draft("RGB", (_DRAFT, _DRAFT))
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    turned = upright.size != image.size
-    width, height = size[::-1] if turned else size
-    return Decoded(_over_white(upright), width, height, kind, animated)
+    if image.size != size and kind == "ICO":
+        size = image.size
+    picture, orientation = _over_white(image), _orientation(image)
+    if orientation in _TURNS:
+        picture = picture.transpose(_TURNS[orientation])
+    width, height = size[::-1] if orientation >= 5 else size
+    return Decoded(picture, width, height, kind, animated)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1…8. Many files hold broken EXIF, which says nothing of their pixels."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _BROKEN:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
+    if image.mode.startswith("I"):
         # Pillow clips 16-bit grey to white; its high byte is the picture.
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         shift = 8 if values.max(initial=0) > 255 else 0
         return Image.fromarray((values >> shift).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float64))
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0).astype(np.float64)
         span = float(values.max() - values.min()) or 1.0
         return Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
         layered = image.convert("RGBA")
-        page = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(page, layered).convert("RGB")
+        page = Image.new("RGB", layered.size, _WHITE)
+        page.paste(layered, mask=layered.getchannel("A"))
+        return page
     return image.convert("RGB")
 
 

@@ -14,22 +14,32 @@ _BANDS = 32
 _FLAT_SIDE = 64
 
 
-def perceptual_hash(image: Image.Image) -> str:
-    """64-bit DCT hash as 16 hex digits: signs of the 8 x 8 lowest frequencies of a 32 x 32 grey version against their
-    median, row by row (as imagehash's `phash` has them)."""
-    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+def grey(picture: Image.Image) -> Image.Image:
+    """The picture in 8-bit grey (ITU-R 601 luma), which the functions below take."""
+    return picture.convert("L")
+
+
+def perceptual_hash(picture: Image.Image) -> str:
+    """64-bit DCT hash of a grey picture as 16 hex digits, equal to imagehash's `phash`: signs of the 8 x 8 lowest
+    frequencies of a 32 x 32 version against their median, row by row."""
+    small = picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     basis = _dct_basis()
-    frequencies = basis @ np.asarray(grey, np.float64) @ basis.T
-    low = np.round(frequencies, 6)
-    bits = (low > np.median(low)).flatten()
-    return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
+    # Rounded, so that the last bits of a library's products never decide a sign.
+    low = np.round(basis @ np.asarray(small, np.float64) @ basis.T, 6)
+    bits = np.packbits((low > np.median(low)).ravel())
+    return bits.tobytes().hex()
 
 
-def flatness(image: Image.Image) -> float:
-    """Share of the commonest of 32 grey level bands in a 64 x 64 version, 0…1; 1 is a blank image."""
-    grey = np.asarray(image.convert("L").resize((_FLAT_SIDE, _FLAT_SIDE), Image.Resampling.BOX))
-    counts = np.bincount((grey // (256 // _BANDS)).ravel(), minlength=_BANDS)
-    return float(counts.max() / grey.size)
+def hamming_distance(first: str, second: str) -> int:
+    """How many bits of two hashes (hex digits) differ."""
+    return (int(first, 16) ^ int(second, 16)).bit_count()
+
+
+def flatness(picture: Image.Image) -> float:
+    """Share of the commonest of 32 grey level bands in a 64 x 64 version of a grey picture, 0…1; 1 is blank."""
+    small = np.asarray(picture.resize((_FLAT_SIDE, _FLAT_SIDE), Image.Resampling.BOX))
+    counts = np.bincount((small // (256 // _BANDS)).ravel(), minlength=_BANDS)
+    return float(counts.max() / small.size)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mining.models.onnx_sessions import converted, export, package_file, quiet_torch, session
+from mining.models.onnx_sessions import conversion_torch, converted, export, package_file, session
+from schemas.errors import ConfigurationError, MissingPackageError
 from schemas.protocols import Float32Array, UInt8Array
 
 _WHY = "the image model of the preset local"
@@ -43,14 +44,18 @@ def imagenet_labels() -> list[str]:
     """The 1,000 class names in the order of ImageNet-1k, from open_clip's data, read without importing it."""
     path = package_file("open_clip", "local", "names of ImageNet's classes", "zero_shot_metadata.py")
     found = re.search(r"^IMAGENET_CLASSNAMES\s*=\s*[\(\[](.*?)^[\)\]]", path.read_text(), re.MULTILINE | re.DOTALL)
-    assert found is not None, "open_clip's file has another shape in this version"
-    labels: list[str] = ast.literal_eval(f"[{found[1]}]")
+    labels: list[str] = ast.literal_eval(f"[{found[1]}]") if found is not None else []
+    if len(labels) != 1000:
+        raise ConfigurationError(f"{path} does not list ImageNet's 1,000 classes: install open_clip_torch 3.3.0.")
     return labels
 
 
 def _convert(weights: Path, path: Path) -> None:
-    torch = quiet_torch()
-    from efficientnet_lite_pytorch import EfficientNet
+    torch = conversion_torch()
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise MissingPackageError("efficientnet-lite-pytorch", "local", _WHY) from error
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))

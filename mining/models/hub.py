@@ -1,130 +1,176 @@
-"""Models of `transformers` by name or folder: CLIP-like image and text towers, and captioners (preset `hub`)."""
+"""Models of `transformers` by name or folder: CLIP-like image and text towers, and captioners (preset `hub`).
+
+torch's bits depend on the shape of what it computes: images and texts go through in batches of one size, cut in the
+order of the rows and filled up, and texts are padded to one length.
+"""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 
+from mining.decoding import decode
 from schemas.errors import ConfigurationError, MissingPackageError
 from schemas.protocols import Float32Array, UInt8Array
 
+#: Tokens of a text; CLIP's longest is 77, SigLIP's 64.
 _TOKENS = 64
+_CAPTION_TOKENS = 40
+#: A captioner's image was decoded within the configured limit before.
+_NO_LIMIT = 1 << 40
 
 
 def _transformers() -> Any:
     try:
+        import torch  # noqa: F401
         import transformers
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
-        raise MissingPackageError("transformers", "hub", "the preset hub") from error
+        raise MissingPackageError(error.name or "transformers", "hub", "the preset hub") from error
+    disable_progress_bar()
     return transformers
 
 
-def _load(kind: str, name: str, device: str) -> Any:
-    transformers = _transformers()
-    try:
-        return getattr(transformers, kind).from_pretrained(name).eval().to(device)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot load the model {name!r}: {' '.join(str(error).split())[:300]}") from error
+class _Checkpoint:
+    """A model of the hub (`NAME` or `NAME@REVISION`) or a folder, in float32."""
+
+    def __init__(self, name: str, device: str, threads: int) -> None:
+        self._transformers = _transformers()
+        import torch
+
+        torch.set_num_threads(threads)
+        self._source, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+        self._revision = revision or None
+        self._device = device
+        # A folder is named by its last part: tables hold no paths of the machine that wrote them.
+        self.name = Path(name).resolve().name if Path(name).is_dir() else self._source
+
+    def load(self, kind: str) -> Any:
+        """What the class `kind` of transformers makes of the checkpoint. Raises ConfigurationError."""
+        try:
+            return getattr(self._transformers, kind).from_pretrained(self._source, revision=self._revision)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ConfigurationError(f"cannot load {kind} of the model {self._source!r}: {reason}") from error
+
+    def model(self, kind: str) -> Any:
+        """The model in evaluation mode on its device."""
+        try:
+            # Whatever precision it was saved in: half precision on a CPU is slow or missing.
+            return self.load(kind).float().eval().to(self._device)
+        except RuntimeError as error:
+            raise ConfigurationError(f"cannot use the device {self._device!r}: {error}") from error
+
+    def revision(self, model: Any) -> str:
+        """The commit that was loaded, `local` for a folder."""
+        return str(getattr(model.config, "_commit_hash", None) or self._revision or "local")
 
 
-def _pooled(output: Any) -> Any:
+def _pooled(output: Any) -> Float32Array:
     # Since transformers 5 the towers give an output object.
-    return getattr(output, "pooler_output", output)
+    result: Float32Array = getattr(output, "pooler_output", output).float().cpu().numpy()
+    return result
 
 
-def _fixed_batch(images: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-    """torch's bits depend on the batch: a short one is filled up."""
-    missing = size - len(images)
-    return images if missing <= 0 else np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+def _filled(rows: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """The rows with the last one repeated until there are `size`."""
+    missing = size - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing > 0 else rows
 
 
 class HubImageEncoder:
-    """The image tower of a CLIP- or SigLIP-like model. Batches are cut in the order of the images and filled up."""
+    """The image tower of a CLIP- or SigLIP-like model, on centre crops (SigLIP's own processor squeezes instead)."""
 
-    def __init__(self, name: str, revision: str | None, device: str, batch: int) -> None:
-        transformers = _transformers()
-        self._model = _load("AutoModel", name, device)
-        if not hasattr(self._model, "get_image_features"):
+    def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
+        checkpoint = _Checkpoint(name, device, threads)
+        self._model = checkpoint.model("AutoModel")
+        side = getattr(getattr(self._model.config, "vision_config", None), "image_size", None)
+        if not hasattr(self._model, "get_image_features") or not isinstance(side, int):
             raise ConfigurationError(
                 f"{name!r} has no image tower: annotate_images.image_model takes CLIP-like models."
             )
-        self.name, self.revision = name, revision or str(getattr(self._model.config, "_commit_hash", None) or "local")
-        settings = transformers.AutoImageProcessor.from_pretrained(name)
-        self._mean = np.array(settings.image_mean or [0.5] * 3, np.float32)
-        self._std = np.array(settings.image_std or [0.5] * 3, np.float32)
+        self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)
+        settings = checkpoint.load("AutoImageProcessor")
+        normalised = getattr(settings, "do_normalize", True)
+        self._mean = np.array(settings.image_mean if normalised else [0.0] * 3, np.float32)
+        self._std = np.array(settings.image_std if normalised else [1.0] * 3, np.float32)
         self._device, self._batch = device, batch
-        self.crop = self.resize = int(self._model.config.vision_config.image_size)
-        self.dimension = int(self.encode(np.zeros((1, self.crop, self.crop, 3), np.uint8))[0].shape[1])
+        self.crop = self.resize = side
+        self.dimension = int(self._encode(np.zeros((1, side, side, 3), np.uint8)).shape[1])
 
     def encode(self, images: UInt8Array) -> tuple[Float32Array, Sequence[str | None], Float32Array]:
         """See `schemas.protocols.ImageEncoder`; there are no labels."""
+        starts = range(0, len(images), self._batch)
+        parts = [self._encode(images[start : start + self._batch]) for start in starts]
+        features = np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+        return features, [None] * len(images), np.zeros(len(images), np.float32)
+
+    def _encode(self, images: UInt8Array) -> Float32Array:
         import torch
 
-        pixels = (images.astype(np.float32) / 255.0 - self._mean) / self._std
-        parts = []
-        for start in range(0, len(pixels), self._batch):
-            batch = _fixed_batch(pixels[start : start + self._batch], self._batch).transpose(0, 3, 1, 2)
-            with torch.inference_mode():
-                tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-                parts.append(_pooled(self._model.get_image_features(pixel_values=tensor)).float().cpu().numpy())
-        features = np.concatenate(parts)[: len(images)]
-        return features, [None] * len(images), np.zeros(len(images), np.float32)
+        pixels = (_filled(images, self._batch).astype(np.float32) / 255.0 - self._mean) / self._std
+        with torch.inference_mode():
+            tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(self._device)
+            return _pooled(self._model.get_image_features(pixel_values=tensor))[: len(images)]
 
 
 class HubTextEncoder:
-    """The text tower of a CLIP- or SigLIP-like model, each text alone, filled up to the model's length."""
+    """The text tower of a CLIP- or SigLIP-like model."""
 
-    def __init__(self, name: str, revision: str | None, device: str) -> None:
-        transformers = _transformers()
-        self._model = _load("AutoModel", name, device)
+    def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
+        checkpoint = _Checkpoint(name, device, threads)
+        self._model = checkpoint.model("AutoModel")
         if not hasattr(self._model, "get_text_features"):
             raise ConfigurationError(f"{name!r} has no text tower: annotate_images.text_model takes CLIP-like models.")
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        self.name, self.revision = name, revision or str(getattr(self._model.config, "_commit_hash", None) or "local")
-        self._device = device
+        self._tokenizer = checkpoint.load("AutoTokenizer")
+        self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)
+        self._device, self._batch = device, batch
         self._tokens = min(_TOKENS, int(self._model.config.text_config.max_position_embeddings))
-        self.dimension = int(self.encode(["a"]).shape[1])
+        self.dimension = int(self._encode(["a"]).shape[1])
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
         """See `schemas.protocols.TextEncoder`."""
+        starts = range(0, len(texts), self._batch)
+        parts = [self._encode(texts[start : start + self._batch]) for start in starts]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+
+    def _encode(self, texts: Sequence[str]) -> Float32Array:
         import torch
 
-        rows = []
-        for text in texts:
-            tokens = self._tokenizer(
-                text, padding="max_length", truncation=True, max_length=self._tokens, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                rows.append(_pooled(self._model.get_text_features(**tokens.to(self._device))).float().cpu().numpy()[0])
-        vectors = np.stack(rows) if rows else np.zeros((0, self.dimension))
+        filled = [*texts, *[texts[-1]] * (self._batch - len(texts))]
+        tokens = self._tokenizer(
+            filled, padding="max_length", truncation=True, max_length=self._tokens, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            vectors = _pooled(self._model.get_text_features(**tokens.to(self._device)))[: len(texts)]
         lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return (vectors / lengths).astype(np.float32)
 
 
 class HubCaptioner:
-    """An image-to-text model, greedy, one image at a time."""
+    """An image-to-text model such as BLIP, greedy, one image at a time."""
 
-    def __init__(self, name: str, revision: str | None, device: str) -> None:
-        transformers = _transformers()
-        self._model = _load("AutoModelForImageTextToText", name, device)
-        self._processor = transformers.AutoProcessor.from_pretrained(name)
-        self.name, self.revision = name, revision or str(getattr(self._model.config, "_commit_hash", None) or "local")
+    def __init__(self, name: str, device: str = "cpu", threads: int = 1) -> None:
+        checkpoint = _Checkpoint(name, device, threads)
+        self._model = checkpoint.model("AutoModelForImageTextToText")
+        self._processor = checkpoint.load("AutoProcessor")
+        self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)
         self._device = device
 
     def caption(self, images: Sequence[bytes]) -> Sequence[str | None]:
-        """See `schemas.protocols.Captioner`."""
+        """See `schemas.protocols.Captioner`; raises UndecodableError where a file is no image."""
         import torch
 
         captions: list[str | None] = []
         for data in images:
-            with Image.open(io.BytesIO(data)) as image:
-                inputs = self._processor(images=image.convert("RGB"), return_tensors="pt").to(self._device)
+            picture = decode(data, _NO_LIMIT).picture
+            inputs = self._processor(images=picture, return_tensors="pt").to(self._device)
             with torch.inference_mode():
-                tokens = self._model.generate(**inputs, max_new_tokens=40, do_sample=False)
+                tokens = self._model.generate(**inputs, max_new_tokens=_CAPTION_TOKENS, do_sample=False, num_beams=1)
             text = self._processor.batch_decode(tokens, skip_special_tokens=True)[0]
             captions.append(" ".join(text.split()) or None)
         return captions

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mining.models.onnx_sessions import converted, export, package_file, quiet_torch, session
+from mining.models.onnx_sessions import conversion_torch, converted, export, package_file, session
 from schemas.errors import MissingPackageError
 from schemas.protocols import Float32Array
 
@@ -44,11 +44,13 @@ class MiniLM:
 
 
 def _convert(folder: Path, path: Path) -> None:
-    torch = quiet_torch()
+    torch = conversion_torch()
     try:
         from transformers import AutoModel
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise MissingPackageError("transformers", "local", _WHY) from error
+    disable_progress_bar()
     network = AutoModel.from_pretrained(str(folder), attn_implementation="eager", local_files_only=True)
 
     class _Mean(torch.nn.Module):  # type: ignore[name-defined]
