@@ -1,0 +1,39 @@
+"""What a distribution holds, by name: Beam's `--setup_file` builds a source distribution from it for the workers.
+
+Everything else stands in pyproject.toml.
+"""
+
+from setuptools import setup
+
+PACKAGES = [
+    "beam_jobs",
+    "evaluation",
+    "evaluation.benchmarks",
+    "lensmith",
+    "lensmith.presets",
+    "mining",
+    "mining.archives",
+    "mining.fetching",
+    "mining.miners",
+    "mining.models",
+    "mining.pages",
+    "publishing",
+    "publishing.exporters",
+    "publishing.report",
+    "schemas",
+    "synthesis",
+    "synthesis.prompts",
+    "synthesis.tasks",
+    "synthesis.writers",
+    "training",
+]
+
+setup(
+    packages=PACKAGES,
+    package_data={
+        "lensmith": ["no_deps.txt"],
+        "lensmith.presets": ["*.yaml"],
+        "publishing": ["templates/*.jinja2", "report/templates/*.jinja2"],
+        "synthesis.prompts": ["*.yaml"],
+    },
+)
