@@ -64,8 +64,9 @@ def test_what_describes_stays(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        None, "", "   ", "-", "x", "42", "image", "Logo", "Image 3", "Image 1 of 5", "icon", "next", "Click to enlarge image",
-        "foo.jpg", "../_images/foo.png?x=1", "IMG_20200101.jpg", "DSC_0123", "P1010101", "Screenshot 2020-01-01 at 10.22.33",
+        None, "", "   ", "-", "x", "42", "image", "Logo", "Image 3", "Image 1 of 5", "icon", "next",
+        "Click to enlarge image", "foo.jpg", "../_images/foo.png?x=1", "IMG_20200101.jpg", "DSC_0123",
+        "P1010101", "Screenshot 2020-01-01 at 10.22.33",
         "a3f4bc22d1e9f00a", "https://example.org/a.png", "Bild", "画像", "фото", "untitled", "null", "\u200b", "<img>",
     ],
 )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Tiny randomly initialised models of transformers, saved to folders: real code, no network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def bert_tokenizer(folder: Path) -> None:
+    """A WordPiece tokenizer of letters and a few words."""
+    from transformers import BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "cat", "dog", *"bcdefghijklmnopqrstuvwxyz"]
+    (folder / "vocab.txt").write_text("\n".join([*words, *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]))
+    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+
+
+def _image_processor(folder: Path, kind: str, side: int) -> None:
+    settings = {
+        "image_processor_type": kind,
+        "size": {"shortest_edge": side} if kind.startswith("CLIP") else {"height": side, "width": side},
+        "crop_size": {"height": side, "width": side},
+        "do_normalize": True,
+        "do_resize": True,
+        "image_mean": [0.48, 0.46, 0.41],
+        "image_std": [0.27, 0.26, 0.28],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+
+
+def _vision(side: int) -> dict[str, Any]:
+    return {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": side,
+        "patch_size": 8,
+    }
+
+
+def _text(tokens: int) -> dict[str, Any]:
+    return {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": tokens,
+        "vocab_size": 70,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "pad_token_id": 0,
+    }
+
+
+def clip(folder: Path, half: bool = False) -> Path:
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    bert_tokenizer(folder)
+    model = CLIPModel(CLIPConfig(text_config=_text(77), vision_config=_vision(32), projection_dim=24))
+    (model.half() if half else model).save_pretrained(folder)
+    _image_processor(folder, "CLIPImageProcessor", 32)
+    return folder
+
+
+def siglip(folder: Path) -> Path:
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    bert_tokenizer(folder)
+    SiglipModel(SiglipConfig(text_config=_text(64), vision_config=_vision(40))).save_pretrained(folder)
+    _image_processor(folder, "SiglipImageProcessor", 40)
+    return folder
+
+
+def blip(folder: Path) -> Path:
+    import torch
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    torch.manual_seed(0)
+    bert_tokenizer(folder)
+    text = _text(64) | {"encoder_hidden_size": 32, "sep_token_id": 3}
+    BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=_vision(32))).save_pretrained(folder)
+    _image_processor(folder, "BlipImageProcessor", 32)
+    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "BlipProcessor"}))
+    return folder
+
+
+def bert(folder: Path) -> Path:
+    """A model of texts that is no tower."""
+    from transformers import BertConfig, BertModel
+
+    bert_tokenizer(folder)
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=70, **small)).save_pretrained(folder)
+    return folder
