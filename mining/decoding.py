@@ -35,6 +35,8 @@ _BROKEN = (
 _CUT = ("truncated", "unexpected end", "not enough", "end of file", "ended prematurely")
 #: JPEGs are decoded at a reduced scale as long as both sides keep so many pixels.
 _DRAFT = 512
+#: Where an SVG's root element stands, behind declarations and comments.
+_HEAD = 4096
 _WHITE = (255, 255, 255)
 #: What EXIF's orientations ask for.
 _TURNS = {
@@ -72,7 +74,8 @@ class Decoded:
 def decode(data: bytes, max_pixels: int) -> Decoded:
     """Decode an image file; its content decides the format, whatever its name or media type says.
 
-    Raises UndecodableError: `not_an_image` (none of `FORMATS`), `too_many_pixels`, `truncated`, `undecodable`.
+    Raises UndecodableError: `not_an_image` (none of `FORMATS`), `vector_image`, `too_many_pixels`, `truncated`,
+    `undecodable`.
     """
     # Pillow checks pictures inside containers (ICO, GIF frames) against this; above twice the limit it raises.
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max(1, max_pixels // 2)
@@ -85,6 +88,8 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
     except Image.DecompressionBombError as error:
         raise UndecodableError("too_many_pixels", str(error)) from error
     except UnidentifiedImageError as error:
+        if b"<svg" in data[:_HEAD].lower():
+            raise UndecodableError("vector_image", "SVG is not drawn") from error
         raise UndecodableError("not_an_image", "none of the formats that are read") from error
     except _BROKEN as error:
         cut = any(sign in str(error).lower() for sign in _CUT)

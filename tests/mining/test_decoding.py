@@ -125,7 +125,6 @@ def test_files_that_are_cut_off() -> None:
         b"",
         b"\x89PNG",
         b"<html><img src=x></html>",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"%PDF-1.7\n",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
         bytes(5000),
@@ -133,6 +132,11 @@ def test_files_that_are_cut_off() -> None:
 )
 def test_what_is_no_image_of_the_web(data: bytes) -> None:
     assert reason(data) == "not_an_image"
+
+
+def test_drawings_in_svg_have_a_reason_of_their_own() -> None:
+    assert reason(b"<?xml version='1.0'?><!-- made -->\n<svg xmlns='http://www.w3.org/2000/svg'/>") == "vector_image"
+    assert reason(b"<html>" + bytes(10_000) + b"<svg/>") == "not_an_image"
 
 
 def test_a_bomb_is_refused_before_its_pixels_are_made() -> None:
