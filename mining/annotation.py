@@ -141,7 +141,7 @@ def annotate(
     """Annotate distinct images (id, address, file): unit `image`, rows of `annotations` in the images' order.
 
     Rejected as `not_an_image`, `vector_image`, `too_many_pixels`, `truncated`, `undecodable`; failed as
-    `out_of_memory` or with the quarantine's reason. An empty mark says that models, not an image's decoder, are at work.
+    `out_of_memory` or with the quarantine's reason. An empty mark says that models are at work, no decoder.
     """
     seen = _look(images, config, models, outcomes, mark, quarantine)
     while batch := list(islice(seen, config.batch)):
