@@ -11,9 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from beam_jobs.workspace import Workspace
 from lensmith.dataset_commands import export_command, push_command, take_down_command
+from lensmith.demo_command import demo_command
+from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
+from lensmith.train_commands import embed_command, train_command
 from lensmith.watch_commands import config_command, doctor_command, report_command, status_command
 from schemas.errors import LensmithError
 
@@ -151,6 +155,7 @@ for _stage in STAGES:
     _add_stage_command(_stage, _SUMMARIES[_stage])
 
 
+app.command("demo")(demo_command)
 app.command("status")(status_command)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)
@@ -158,11 +163,19 @@ app.command("config")(config_command)
 app.command("export")(export_command)
 app.command("take-down")(take_down_command)
 app.command("push")(push_command)
+app.command("train")(train_command)
+app.command("embed")(embed_command)
 
 
 def _work(context: typer.Context, options: RunOptions, settings: Settings) -> None:
     console = Console(stderr=True)
-    run(replace(options, beam=split_beam_options(context.args)), settings, console)
+    results = run(replace(options, beam=split_beam_options(context.args)), settings, console)
+    if results.dataset is not None:
+        path = report(Workspace(options.output))
+        if not results.dataset.triplets:
+            console.print("warning: there are no triplets; the report says where everything went", highlight=False)
+        typer.echo(f"{options.output}/dataset: {results.dataset.triplets} triplets, {results.dataset.images} images")
+        typer.echo(path)
 
 
 def main() -> None:
