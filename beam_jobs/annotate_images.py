@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from beam_jobs.index_step import Answers, Message, answer_map, read_answers
@@ -16,7 +17,7 @@ from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.annotation import AnnotateConfig, annotate, embed_texts, load_models
 from mining.pages.addresses import match_key
-from mining.texts import place_text
+from mining.texts import page_texts
 from schemas.settings import settings_digest
 
 #: Versions of what these jobs write: raised when equal input gives other rows.
@@ -118,23 +119,19 @@ def embed_in_child(
     manifest = workspace.manifests(work["job"], [work["key"]])[0]
     located = answer_map(workspace, work["answers"])
     texts: set[str] = set()
-    for places in pictures(workspace, manifest):
-        if any(match_key(place["url"]) in located for place in places):
-            texts.update(text for place in places if (text := place_text(place)))
+    for page in pages_of_places(workspace, manifest):
+        groups = {place["group"] for place in page if match_key(place["url"]) in located}
+        for place, text in zip(page, page_texts(page), strict=True):
+            if text is not None and place["group"] in groups:
+                texts.add(text)
     embed_texts(sorted(texts), config, load_models(config), writer)
     return writer.close()
 
 
-def pictures(workspace: Workspace, manifest: Manifest) -> Iterator[list[dict[str, Any]]]:
-    """The alternatives of each picture: rows of `page_images` that stand together on a page."""
-    together: dict[int, list[dict[str, Any]]] = {}
-    page = None
-    for row in rows(workspace, manifest, "page_images"):
-        if row["page_id"] != page:
-            yield from together.values()
-            together, page = {}, row["page_id"]
-        together.setdefault(row["group"], []).append(row)
-    yield from together.values()
+def pages_of_places(workspace: Workspace, manifest: Manifest) -> Iterator[list[dict[str, Any]]]:
+    """Rows of `page_images`, page by page."""
+    for _, places in groupby(rows(workspace, manifest, "page_images"), key=lambda row: row["page_id"]):
+        yield list(places)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beam_jobs.annotate_images import pictures
+from beam_jobs.annotate_images import pages_of_places
 from beam_jobs.index_step import Answers, Message, answer_map, answers_folder, read_answers
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
@@ -87,13 +87,14 @@ class ToFetchStep:
             pages = rows(self.workspace, manifest, "pages", ["page_id", "opt_out"])
             refused = {row["page_id"] for row in pages if row["opt_out"]}
         wanted: dict[str, str] = {}
-        for places in pictures(self.workspace, manifest):
-            if places[0]["page_id"] in refused or any(match_key(one["url"]) in held for one in places):
+        for page in pages_of_places(self.workspace, manifest):
+            if page[0]["page_id"] in refused:
                 continue
-            chosen = next((one["url"] for one in places if one["chosen"]), places[0]["url"])
-            if chosen.startswith(("http://", "https://")):
-                key = match_key(chosen)
-                wanted[key] = min(chosen, wanted.get(key, chosen))
+            found = {place["group"] for place in page if match_key(place["url"]) in held}
+            for place in page:
+                if place["chosen"] and place["group"] not in found and place["url"].startswith("http"):
+                    key = match_key(place["url"])
+                    wanted[key] = min(place["url"], wanted.get(key, place["url"]))
         for key in sorted(wanted):
             yield key, f"{bucket_of(host_of(wanted[key]), self.buckets):04d}", _ADDRESS + wanted[key].encode()
 

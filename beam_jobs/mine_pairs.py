@@ -34,7 +34,7 @@ from mining.miners import make_miner
 from mining.page_sets import band_keys
 from mining.pages.addresses import match_key
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
-from mining.texts import place_text
+from mining.texts import page_texts
 from schemas.ids import digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
 from schemas.settings import settings_digest
@@ -78,7 +78,8 @@ class ShardPages:
             seen.add(page.page_id)
             if not self._allowed(page.url):
                 page = replace(page, opt_out=_with_robots(page.opt_out))
-            records = [self._place(one, vectors) for one in places.get(page.page_id, ())]
+            shown = places.get(page.page_id, [])
+            records = [self._place(row, text, vectors) for row, text in zip(shown, page_texts(shown), strict=True)]
             known = [(one.image_id, one) for one in records if one.image_id in self._known.facts]
             facts = {image_id: self._facts(one) for image_id, one in known if image_id is not None}
             yield PageInput(page, records, facts)
@@ -94,9 +95,8 @@ class ShardPages:
         )
         return content_images(one.page, eligible, counts, self._config, outcomes)
 
-    def _place(self, row: Mapping[str, Any], vectors: Mapping[str, Any]) -> PlaceRecord:
+    def _place(self, row: Mapping[str, Any], text: str | None, vectors: Mapping[str, Any]) -> PlaceRecord:
         located = self._located.get(match_key(row["url"]))
-        text = place_text(row)
         vector = vectors.get(text_id(text)) if text else None
         return PlaceRecord.from_row(row, located.image_id if located else None, text, vector)
 

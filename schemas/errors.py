@@ -19,7 +19,12 @@ class MissingPackageError(ConfigurationError):
     """An optional package is not installed; the message holds the line that installs it."""
 
     def __init__(self, package: str, extra: str, why: str) -> None:
+        self._arguments = (package, extra, why)
         super().__init__(f"{why} needs the package '{package}': install it with `uv pip install 'lensmith[{extra}]'`.")
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        # An exception travels from a child process to its parent by its arguments.
+        return type(self), self._arguments
 
 
 class RunFailedError(LensmithError):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.parser import BytesParser
 from typing import IO
 
-from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Record, dechunk
+from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Record, SourceLostError, dechunk
 
 #: Address, IP address, date, media type, (version 2: result code, checksum, location, offset, file name,) length.
 _LINE = re.compile(rb"(\S.*) (\d{1,3}(?:\.\d{1,3}){3}|-) (\d{12,14}|-) (\S+)(?: \d+ \S+ \S+ \d+ \S+)? (\d+)\r?\n")
@@ -50,6 +50,8 @@ def read_arc(
                 yield Damage(place, quarantine[place.key], "the reader's process died at this record")
             elif not found[1].startswith(b"filedesc:"):
                 yield _record(found, block, place, too_large)
+    except SourceLostError:
+        raise
     except (EOFError, OSError, zlib.error) as error:
         yield Damage(place, "broken_record", f"{type(error).__name__}: {error}")
 

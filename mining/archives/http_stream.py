@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from mining.archives.records import SourceLostError
+
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 6
 _LONGEST_WAIT = 60.0
@@ -18,8 +20,8 @@ _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class HttpStream(io.RawIOBase):
-    """Reads `url` by range requests. Raises OSError when the server fails again and again, when the file is not there,
-    or when it changes while it is read."""
+    """Reads `url` by range requests. Raises SourceLostError when the server fails again and again, when the file is
+    not there, or when it changes while it is read."""
 
     def __init__(self, url: str, timeout: float = 60.0, first_wait: float = 1.0) -> None:
         super().__init__()
@@ -119,17 +121,17 @@ class HttpStream(io.RawIOBase):
             return
         if response.status_code not in (200, 206):
             response.close()
-            raise OSError(f"{self._url} answers with status {response.status_code}")
+            raise SourceLostError(f"{self._url} answers with status {response.status_code}")
         etag = response.headers.get("ETag")
         if self._etag is not None and etag is not None and etag != self._etag:
             response.close()
-            raise OSError(f"{self._url} changed while it was read")
+            raise SourceLostError(f"{self._url} changed while it was read")
         self._etag = etag if etag and not etag.startswith("W/") else None
         length = int(response.headers.get("Content-Length", -1))
         start = self._position if response.status_code == 206 else 0
         if length >= 0:
             self._size = start + length
-        self._response, self._pieces = response, response.iter_raw(1 << 18)
+        self._response, self._pieces = response, response.iter_raw()
         # A server that knows no ranges sends the whole file again.
         skip = self._position - start
         while skip > 0 and (piece := next(self._pieces, b"")):
@@ -140,7 +142,7 @@ class HttpStream(io.RawIOBase):
         self._drop()
         self._failures += 1
         if self._failures >= _ATTEMPTS:
-            raise OSError(f"{self._url}: {why}, {self._failures} times in a row")
+            raise SourceLostError(f"{self._url}: {why}, {self._failures} times in a row")
         wait = min(_LONGEST_WAIT, _seconds(retry_after) or self._first_wait * 2 ** (self._failures - 1))
         _log.warning("%s: %s; trying again at byte %d in %.1f s", self._url, why, self._position, wait)
         time.sleep(wait)

@@ -12,6 +12,10 @@ Mark = Callable[[str], None]
 Quarantine = Mapping[str, str]
 
 
+class SourceLostError(OSError):
+    """The source of an archive cannot be read any further: not the archive's fault, and no reading goes on."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits of reading, in bytes: of one record's block, and of what one archive may inflate to."""

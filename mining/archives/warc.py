@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Record, dechunk
+from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Record, SourceLostError, dechunk
 
 _TYPES = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.revisit
 #: How a file of each compression begins, and where a next record may begin in it.
@@ -53,6 +53,8 @@ def read_warc(
                 if not found:
                     raise OSError("no WARC record begins here")
                 return
+        except SourceLostError:
+            raise
         except OSError as error:
             if not found and not damaged:
                 damaged = True
@@ -104,6 +106,8 @@ def _body(record: Any) -> bytes:
     try:
         while piece := record.reader.read(_PIECE):
             pieces.append(piece)
+    except SourceLostError:
+        raise
     except OSError:
         if not pieces:
             raise
