@@ -8,7 +8,6 @@ from setuptools import setup
 PACKAGES = [
     "beam_jobs",
     "evaluation",
-    "evaluation.benchmarks",
     "lensmith",
     "lensmith.presets",
     "mining",
