@@ -244,7 +244,10 @@ def test_cut_connections_fail(web, fetch):
 
     def reset(handler):
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # The reader holds the socket too: without this the close waits for the garbage collector.
+        handler.rfile.close()
         handler.connection.close()
+        handler.close_connection = True
 
     def hang_up(handler):
         handler.close_connection = True
