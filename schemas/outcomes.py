@@ -93,9 +93,12 @@ class Counts:
 
     def entry(self, unit: str) -> FunnelEntry:
         """The entry of a unit, made when it is first named."""
-        if unit not in UNITS:
-            raise ValueError(f"unknown unit {unit!r}; the units are {', '.join(UNITS)}")
-        return self.units.setdefault(unit, FunnelEntry())
+        found = self.units.get(unit)
+        if found is None:
+            if unit not in UNITS:
+                raise ValueError(f"unknown unit {unit!r}; the units are {', '.join(UNITS)}")
+            found = self.units[unit] = FunnelEntry()
+        return found
 
     def add(self, other: Counts) -> None:
         """Add another shard's counts to these."""

@@ -14,6 +14,8 @@ _PORTS = {"http": "80", "https": "443"}
 #: Characters of a path or query that stay as they are; % too, so that what is quoted is not quoted again.
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
 _MAX_ADDRESS = 4096
+#: References that only stand behind the base's folder: no scheme, host, query, dots to follow or empty segments.
+_PLAIN = re.compile(r"[\w%~-][\w%~.-]*(?:/[\w%~-][\w%~.-]*)*", re.ASCII)
 
 
 class BadAddressError(ValueError):
@@ -28,6 +30,8 @@ def resolve(base: str, reference: str) -> str:
     reference = _CONTROL.sub("", reference.strip(" \t\r\n\f"))
     if len(reference) > _MAX_ADDRESS:
         raise BadAddressError("address_too_long")
+    if _PLAIN.fullmatch(reference):
+        return _folder(base) + reference
     try:
         address = urljoin(base, reference).partition("#")[0]
         parts = urlsplit(address)
@@ -40,6 +44,12 @@ def resolve(base: str, reference: str) -> str:
     if not reference or not host:
         raise BadAddressError("bad_address")
     return address
+
+
+@lru_cache(maxsize=64)
+def _folder(base: str) -> str:
+    """Everything of a base address that stands before a plain reference; BadAddressError as in `resolve`."""
+    return resolve(base, "./")
 
 
 def match_key(address: str) -> str:

@@ -65,11 +65,13 @@ def read_head(root: Any, agent: str) -> Head:
     return head
 
 
-def language_of(head: Head, content_language: Sequence[str], text: str) -> str | None:
-    """ISO 639-1 from the markup, else the header, else the page's text if the detector is sure."""
-    stated = head.language or next((found for one in content_language if (found := _language(one))), None)
-    if stated is not None:
-        return stated
+def stated_language(head: Head, content_language: Sequence[str]) -> str | None:
+    """ISO 639-1 from the markup, else from the header."""
+    return head.language or next((found for one in content_language if (found := _language(one))), None)
+
+
+def detected_language(text: str) -> str | None:
+    """ISO 639-1 from the beginning of a page's text, if the detector is sure."""
     sample = text[:_DETECTED].strip()
     if len(sample) < 40:
         return None

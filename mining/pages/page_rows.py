@@ -16,7 +16,7 @@ from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
 from mining.pages.addresses import BadAddressError, resolve, site_of
 from mining.pages.charset import decode_page
-from mining.pages.page import language_of, read_head
+from mining.pages.page import detected_language, read_head, stated_language
 from mining.pages.places import Picture, walk
 from schemas.ids import image_id, page_id, payload_digest
 from schemas.outcomes import Outcomes
@@ -61,7 +61,8 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
         outcomes.rejected("page", "no_markup", id=page, url=capture.url)
         return
     head = read_head(root, agent)
-    found = walk(root, limits.places)
+    stated = stated_language(head, capture.header_values("content-language"))
+    found = walk(root, limits.places, styles="url(" in text, text=stated is None)
     directives = head.directives | response_directives(capture.headers, agent)
     refused = signals(directives) | ({"list"} if named_by(opt_outs, capture.url) else set())
     base = _base(capture.url, head.base)
@@ -72,7 +73,7 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
             "url": capture.url,
             "title": head.title,
             "description": head.description,
-            "language": language_of(head, capture.header_values("content-language"), found.text),
+            "language": stated or detected_language(found.text),
             "canonical": _resolved(base, head.canonical),
             "license": _resolved(base, head.license) if head.license and "/" in head.license else head.license,
             "opt_out": joined(refused),
@@ -120,11 +121,12 @@ class _PlaceRows:
             self._picture(group, picture, words)
 
     def _picture(self, group: int, picture: Picture, words: dict[str, Any]) -> None:
-        rows: dict[str, dict[str, Any]] = {}
+        self._outcomes.entered("place", len(picture.addresses))
+        sources: dict[str, str] = {}
         preferred = picture.addresses[picture.chosen].reference
         chosen: str | None = None
+        kept = 0
         for address in picture.addresses:
-            self._outcomes.entered("place")
             if group >= self._limits.places:
                 self._reject("page_place_cap", address.reference)
                 continue
@@ -133,23 +135,27 @@ class _PlaceRows:
             except BadAddressError as error:
                 self._reject(str(error), address.reference)
                 continue
-            self._outcomes.kept("place")
+            kept += 1
             if address.reference == preferred and source != "data":
                 chosen = chosen or url
-            rows.setdefault(url, {"url": url, "source": source})
-        if rows and chosen is None:
+            sources.setdefault(url, source)
+        self._outcomes.kept("place", kept)
+        self._outcomes.out("place", len(sources))
+        if sources and chosen is None:
             # What was preferred is no address: the first one that is.
-            chosen = next((url for url, row in rows.items() if row["source"] != "data"), next(iter(rows)))
-        for url, row in rows.items():
-            place: dict[str, Any] = {
+            chosen = next((url for url, source in sources.items() if source != "data"), next(iter(sources)))
+        for url, source in sources.items():
+            row = {
                 "page_id": self._page,
                 "position": self._position,
+                "url": url,
+                "source": source,
                 "group": group,
                 "chosen": url == chosen,
+                **words,
             }
-            self._outcomes.row("page_images", place | row | words)
+            self._outcomes.row("page_images", row)
             self._position += 1
-        self._outcomes.out("place", len(rows))
 
     def _address(self, reference: str, source: str) -> tuple[str, str]:
         if reference[:5].lower() == "data:":

@@ -1,7 +1,7 @@
 """The pictures of a page: for each the addresses that its markup names, and the words around it.
 
-One walk over the tree in document order, whose cost is linear in the page: headings, running text and pictures are
-met as a reader meets them, and what stands around a picture is looked up among a few ancestors.
+One walk in document order over pictures and headings, whose cost is linear in the page; what stands around a picture
+is looked up among a few ancestors.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ LAZY_SOURCES = (
 LAZY_SRCSETS = ("data-srcset", "data-lazy-srcset")
 IMAGE_PATH = re.compile(r"\.(?:jpe?g|png|gif|webp|bmp|tiff?|avif|jp2)(?:[?#]|$)", re.IGNORECASE)
 _STYLE_URL = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(['\"]?)(.*?)\1\s*\)", re.IGNORECASE)
-_BLANK = re.compile(r"\s+")
 _LENGTH = re.compile(r"\s*(\d{1,5})(?:\.\d+)?(?:px)?\s*$")
 _STYLE_LENGTH = {side: re.compile(rf"(?:^|;)\s*{side}\s*:\s*(\d{{1,5}})(?:\.\d+)?px") for side in ("width", "height")}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_UNSEEN = frozenset({"script", "style", "template", "title", "textarea", "iframe"})
+_MET = "img, h1, h2, h3, h4, h5, h6, meta"
+_STYLED = ", [style*='url(']"
+_UNSEEN = ["script", "style", "template", "title", "textarea", "iframe"]
+#: What marks a picture's place in the text: HTML parsers let no such character into a tree.
+_MARK = "\x00"
 _NO_CONTENT = frozenset({"html", "body", "table", "tr", "td", "th", "header", "footer", "nav", "button", "input"})
 _CAPTION_BOX = re.compile(r"figure|thumb|caption|gallery|image", re.IGNORECASE)
 _CAPTIONS = "figcaption, [class*=caption], [class*=gallerytext], [class*=legend]"
@@ -69,6 +72,8 @@ class Picture:
         """Index of the alternative that mining prefers: the full picture that a thumbnail leads to, else the largest
         of srcset and picture, else what is loaded late, else the plain one."""
         ranks = {"link": 0, "srcset": 1, "picture": 1, "lazy": 2, "img": 3, "noscript": 4}
+        if len(self.addresses) == 1:
+            return 0
         order = [(ranks.get(one.source, 5), -one.size, index) for index, one in enumerate(self.addresses)]
         return min(order)[2]
 
@@ -78,6 +83,7 @@ class PageWalk:
     """What one walk over a page finds."""
 
     pictures: list[Picture] = field(default_factory=list)
+    #: The page's text with single blanks. Empty where nobody wanted it and no picture stands in it.
     text: str = ""
 
     def around(self, picture: Picture) -> tuple[str | None, str | None]:
@@ -88,58 +94,68 @@ class PageWalk:
             before = before.partition(" ")[2]
         if len(after) > AROUND:
             after = after.rpartition(" ")[0]
-        return clean(before), clean(after)
+        return before.strip() or None, after.strip() or None
 
 
 def clean(text: str | None, limit: int = _TEXT) -> str | None:
     """Text with single blanks, at most `limit` characters; None for nothing."""
     if not text:
         return None
-    return _BLANK.sub(" ", text[: limit * 4]).strip()[:limit].strip() or None
+    return " ".join(text[: limit * 4].split())[:limit].strip() or None
 
 
-def walk(root: Any, max_pictures: int) -> PageWalk:
-    """Walk a tree (selectolax' lexbor nodes). After `max_pictures` pictures only their plain addresses are taken."""
-    return _Walker(max_pictures).walk(root)
+def walk(root: Any, max_pictures: int, *, styles: bool = True, text: bool = True) -> PageWalk:
+    """Walk a tree (selectolax' lexbor nodes). After `max_pictures` pictures only their plain addresses are taken.
+
+    `styles` is whether the markup has inline backgrounds at all, `text` whether the running text is wanted even
+    without pictures: both cost time. The tree loses its scripts and gains marks: read anything else from it before."""
+    return _Walker(max_pictures).walk(root, styles, text)
 
 
 class _Walker:
+    """Meets pictures and headings in document order. Where a picture stands in the running text is known by a mark put
+    into the tree before it: the text itself is then collected by the parser in one go."""
+
     def __init__(self, max_pictures: int) -> None:
         self._max = max_pictures
         self._walk = PageWalk()
-        self._text: list[str] = []
-        self._length = 0
         self._path: list[tuple[int, str]] = []
+        self._headings: str | None = None
         self._by_node: dict[int, Picture] = {}
+        self._marked: list[tuple[Any, Picture]] = []
 
-    def walk(self, root: Any) -> PageWalk:
-        unseen = False
-        for node in root.traverse(include_text=True):
-            tag = node.tag
-            if tag == "-text":
-                if not unseen:
-                    self._add_text(node.text_content)
-                unseen = False
+    def walk(self, root: Any, styles: bool, text: bool) -> PageWalk:
+        before = 0
+        for node in root.css(_MET + _STYLED if styles else _MET):
+            # A node that two selectors match comes twice.
+            if node.mem_id == before:
                 continue
-            unseen = tag in _UNSEEN
+            before = node.mem_id
+            tag = node.tag
             if tag == "img":
                 self._image(node)
             elif tag in _HEADINGS:
                 self._heading(_HEADINGS[tag], node)
             elif tag == "meta":
                 self._open_graph(node)
-        self._styles(root)
-        self._walk.text = "".join(self._text)
+            if styles and tag not in ("img", "meta"):
+                self._style(node)
+        if text or self._marked:
+            self._read_text(root)
         return self._walk
 
-    def _add_text(self, text: str | None) -> None:
-        if text and not text.isspace():
-            text = _BLANK.sub(" ", text)
-            self._text.append(text)
-            self._length += len(text)
-            if not text.endswith(" "):
-                self._text.append(" ")
-                self._length += 1
+    def _read_text(self, root: Any) -> None:
+        """The page's text with single blanks, and each picture's place in it."""
+        for node, _ in self._marked:
+            node.insert_before(_MARK)
+        root.strip_tags(_UNSEEN)
+        text = " ".join(root.text(separator=" ").split())
+        pieces = f"{text} ".split(f"{_MARK} ")
+        self._walk.text = "".join(pieces)
+        offset = 0
+        for piece, (_, picture) in zip(pieces, self._marked, strict=False):
+            offset += len(piece)
+            picture.offset = offset
 
     def _heading(self, level: int, node: Any) -> None:
         text = clean(node.text(), 150)
@@ -147,11 +163,13 @@ class _Walker:
             self._path.pop()
         if text:
             self._path.append((level, text))
+        self._headings = " > ".join(text for _, text in self._path)[:_TEXT] or None
 
-    def _add(self, picture: Picture) -> None:
-        picture.offset = self._length
-        picture.heading = " > ".join(text for _, text in self._path)[:_TEXT] or None
+    def _add(self, picture: Picture, node: Any = None) -> None:
+        picture.heading = self._headings
         self._walk.pictures.append(picture)
+        if node is not None:
+            self._marked.append((node, picture))
 
     def _image(self, node: Any) -> None:
         attributes = node.attributes
@@ -184,7 +202,7 @@ class _Walker:
             width=_declared(attributes.get("width"), style, "width"),
             height=_declared(attributes.get("height"), style, "height"),
         )
-        self._add(picture)
+        self._add(picture, node)
         self._by_node[node.mem_id] = picture
 
     def _lazy_twin(self, noscript: Any) -> Picture | None:
@@ -210,18 +228,15 @@ class _Walker:
         if name in ("og:image", "og:image:url") and content:
             self._add(Picture([Address(content, "og")]))
 
-    def _styles(self, root: Any) -> None:
-        """Inline backgrounds of boxes that are no furniture; text around them is where the page ends."""
-        for node in root.css('[style*="url("]'):
-            if len(self._walk.pictures) >= self._max:
-                return
-            attributes = node.attributes
-            found = _STYLE_URL.search(attributes.get("style") or "")
-            if found is None or not found[2].strip() or node.tag in _NO_CONTENT:
-                continue
-            label = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
-            picture = Picture([Address(found[2].strip(), "style")], alt=label, caption=_caption(list(_ancestors(node))))
-            self._add(picture)
+    def _style(self, node: Any) -> None:
+        """An inline background of a box that is no furniture."""
+        attributes = node.attributes
+        found = _STYLE_URL.search(attributes.get("style") or "")
+        if found is None or not found[2].strip() or node.tag in _NO_CONTENT or len(self._walk.pictures) >= self._max:
+            return
+        label = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
+        caption = _caption(list(_ancestors(node)))
+        self._add(Picture([Address(found[2].strip(), "style")], alt=label, caption=caption), node)
 
 
 def _ancestors(node: Any) -> Iterator[Any]:
@@ -234,13 +249,15 @@ def _ancestors(node: Any) -> Iterator[Any]:
 
 def _of_attributes(attributes: dict[str, str | None]) -> list[Address]:
     """Addresses in `srcset` and in the attributes of scripts that load late."""
-    found = [Address(url, "srcset", size) for url, size in parse_srcset(attributes.get("srcset") or "")]
-    for name in LAZY_SOURCES:
-        value = (attributes.get(name) or "").strip()
-        if value and not value.startswith(("{", "[")):
-            found.append(Address(value, "lazy"))
-    for name in LAZY_SRCSETS:
-        found += [Address(url, "lazy", size) for url, size in parse_srcset(attributes.get(name) or "")]
+    srcset = attributes.get("srcset")
+    found = [Address(url, "srcset", size) for url, size in parse_srcset(srcset)] if srcset else []
+    if any(name.startswith("data-") for name in attributes):
+        for name in LAZY_SOURCES:
+            value = (attributes.get(name) or "").strip()
+            if value and not value.startswith(("{", "[")):
+                found.append(Address(value, "lazy"))
+        for name in LAZY_SRCSETS:
+            found += [Address(url, "lazy", size) for url, size in parse_srcset(attributes.get(name) or "")]
     return found
 
 

@@ -3,7 +3,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from mining.pages.addresses import BadAddressError, match_key, resolve, site_of
 from mining.pages.charset import decode_page
-from mining.pages.page import Head, language_of, read_head
+from mining.pages.page import Head, detected_language, read_head, stated_language
 
 
 def head(html: str) -> Head:
@@ -62,10 +62,10 @@ def test_robots_directives_of_everyone_and_of_us():
 
 def test_language_comes_from_markup_then_header_then_text():
     german = "Dies ist ein längerer deutscher Satz über Bilder, Brücken und alte Leuchttürme an der Küste. " * 3
-    assert language_of(Head(language="fr"), ["de"], german) == "fr"
-    assert language_of(Head(), ["de-AT, en"], german) == "de"
-    assert language_of(Head(), [], german) == "de"
-    assert language_of(Head(), [], "x") is None
+    assert stated_language(Head(language="fr"), ["de"]) == "fr"
+    assert stated_language(Head(), ["de-AT, en"]) == "de"
+    assert detected_language(german) == "de"
+    assert detected_language("x") is None
 
 
 @pytest.mark.parametrize(
