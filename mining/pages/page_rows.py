@@ -16,6 +16,7 @@ from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
 from mining.pages.addresses import BadAddressError, resolve, site_of
 from mining.pages.charset import decode_page
+from mining.pages.nesting import cut_nesting
 from mining.pages.page import detected_language, read_head, stated_language
 from mining.pages.places import Picture, walk
 from schemas.ids import image_id, page_id, payload_digest
@@ -54,7 +55,7 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
     """
     outcomes.entered("page")
     text, charset = decode_page(capture.body[: limits.html_bytes], _first(capture.header_values("content-type")))
-    root = LexborHTMLParser(text).root
+    root = LexborHTMLParser(cut_nesting(text)).root
     digest = payload_digest(capture.body)
     page = page_id(capture.url, digest)
     if root is None:

@@ -7,7 +7,7 @@ is looked up among a few ancestors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ _NO_CONTENT = frozenset({"html", "body", "table", "tr", "td", "th", "header", "f
 _CAPTION_BOX = re.compile(r"figure|thumb|caption|gallery|image", re.IGNORECASE)
 _CAPTIONS = "figcaption, [class*=caption], [class*=gallerytext], [class*=legend]"
 _CLIMB = 5
+_MAX_CAPTIONS = 5000
 AROUND = 300
 _TEXT = 500
 
@@ -123,9 +124,11 @@ class _Walker:
         self._headings: str | None = None
         self._by_node: dict[int, Picture] = {}
         self._marked: list[tuple[Any, Picture]] = []
+        self._captions: dict[int, str] | None = None
 
     def walk(self, root: Any, styles: bool, text: bool) -> PageWalk:
         before = 0
+        self._root = root
         for node in root.css(_MET + _STYLED if styles else _MET):
             # A node that two selectors match comes twice.
             if node.mem_id == before:
@@ -158,6 +161,9 @@ class _Walker:
             picture.offset = offset
 
     def _heading(self, level: int, node: Any) -> None:
+        if any(one.tag in _HEADINGS for one in _ancestors(node)):
+            # Text of headings in headings would be read as often as they nest.
+            return
         text = clean(node.text(), 150)
         while self._path and self._path[-1][0] >= level:
             self._path.pop()
@@ -198,7 +204,7 @@ class _Walker:
             addresses,
             clean(attributes.get("alt")),
             clean(attributes.get("title")) or _link_title(ancestors),
-            _caption(ancestors),
+            self._caption(ancestors),
             width=_declared(attributes.get("width"), style, "width"),
             height=_declared(attributes.get("height"), style, "height"),
         )
@@ -228,6 +234,16 @@ class _Walker:
         if name in ("og:image", "og:image:url") and content:
             self._add(Picture([Address(content, "og")]))
 
+    def _caption(self, ancestors: Iterable[Any]) -> str | None:
+        """The caption in the nearest box around a picture that is made for one."""
+        for node in ancestors:
+            if node.tag == "figure" or _CAPTION_BOX.search(node.attributes.get("class") or ""):
+                if self._captions is None:
+                    self._captions = _captions(self._root)
+                if (text := self._captions.get(node.mem_id)) is not None:
+                    return text
+        return None
+
     def _style(self, node: Any) -> None:
         """An inline background of a box that is no furniture."""
         attributes = node.attributes
@@ -235,7 +251,7 @@ class _Walker:
         if found is None or not found[2].strip() or node.tag in _NO_CONTENT or len(self._walk.pictures) >= self._max:
             return
         label = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
-        caption = _caption(list(_ancestors(node)))
+        caption = self._caption(_ancestors(node))
         self._add(Picture([Address(found[2].strip(), "style")], alt=label, caption=caption), node)
 
 
@@ -245,6 +261,22 @@ def _ancestors(node: Any) -> Iterator[Any]:
         if node is None or node.tag in ("body", "html", "-document"):
             return
         yield node
+
+
+def _captions(root: Any) -> dict[int, str]:
+    """The first caption in each box, by the box's node, read once for a page."""
+    found: dict[int, str] = {}
+    seen: set[int] = set()
+    for node in root.css(_CAPTIONS)[:_MAX_CAPTIONS]:
+        ancestors = list(_ancestors(node))
+        seen.add(node.mem_id)
+        # A box whose class says caption may hold the caption proper; what nests deeper would be read again and again.
+        if sum(one.mem_id in seen for one in ancestors) > 1:
+            continue
+        if (text := clean(node.text())) is not None:
+            for one in ancestors:
+                found.setdefault(one.mem_id, text)
+    return found
 
 
 def _of_attributes(attributes: dict[str, str | None]) -> list[Address]:
@@ -284,17 +316,6 @@ def _full_picture(ancestors: list[Any]) -> str | None:
 
 def _link_title(ancestors: list[Any]) -> str | None:
     return next((clean(one.attributes.get("title")) for one in ancestors[:3] if one.tag == "a"), None)
-
-
-def _caption(ancestors: list[Any]) -> str | None:
-    """The caption in the nearest box around a picture that is made for one."""
-    for node in ancestors:
-        if node.tag == "figure" or _CAPTION_BOX.search(node.attributes.get("class") or ""):
-            for found in node.css(_CAPTIONS):
-                text = clean(found.text())
-                if text:
-                    return text
-    return None
 
 
 def _declared(value: str | None, style: str, side: str) -> int | None:

@@ -1,8 +1,11 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
+from mining.pages.nesting import cut_nesting
 from mining.pages.places import walk
 from mining.pages.srcset import parse_srcset
 
@@ -141,3 +144,20 @@ def test_any_text_is_read_as_markup(text):
     page = walk(LexborHTMLParser(f"<body>{text}<img src=last.png>").root, 100)
     for one in page.pictures:
         page.around(one)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * 300_000 + "<img src=a.png>",
+        "<figure>" + "<img src=a.png>" * 5000 + "<b></b>" * 300_000,
+        "<div class=caption>x <img src=a.png>" * 4000 + "y" * 3_000_000,
+        "<h1><div>" * 2400 + "y " * 1_000_000 + "<img src=a.png>",
+    ],
+    ids=["nested", "figure of many", "captions in captions", "headings in headings"],
+)
+def test_markup_made_to_cost_much_does_not(html):
+    started = time.process_time()
+    walk(LexborHTMLParser(cut_nesting(html)).root, 5000)
+    # Milliseconds when the cost is linear, minutes when it is not.
+    assert time.process_time() - started < 20
