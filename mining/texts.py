@@ -48,6 +48,8 @@ _MACHINE_NAME = re.compile(
     re.IGNORECASE,
 )
 _HASH = re.compile(r"\b(?=[0-9a-f\-]*\d)(?=[0-9a-f\-]*[a-f])[0-9a-f\-]{12,}\b", re.IGNORECASE)
+#: Signs that stand for a footnote, a link or a list's bullet: "[*]", "(+)".
+_MARK = re.compile(r"[\[(]\s*[*+•·?×»«^]\s*[\])]")
 _SLUG = re.compile(r"^\w+(?:[_\-]\w+){2,}$|^\w+_\w+$")
 #: Words that say nothing of the one image they stand with; a text of these alone is none.
 _EMPTY_WORDS = frozenset(
@@ -72,9 +74,15 @@ def place_text(row: Mapping[str, Any]) -> str | None:
     """The first of alternative text, caption and title that says something, cleaned; None where none does."""
     for column in ("alt", "caption", "title"):
         text = clean_text(row.get(column))
-        if text is not None:
+        if text is not None and not _names_its_file(text, row.get("url") or ""):
             return text
     return None
+
+
+def _names_its_file(text: str, url: str) -> bool:
+    """Whether a text is the name of the image's file and tells no more than that: one token with a number."""
+    stem = url.partition("?")[0].rpartition("/")[2].rpartition(".")[0]
+    return " " not in text and any(sign.isdigit() for sign in text) and text.lower() == stem.lower()
 
 
 def page_texts(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
@@ -109,7 +117,7 @@ def clean_text(text: str | None) -> str | None:
 
 def _cleaned(text: str) -> str | None:
     text = _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
-    for noise in (_MARKUP, _ADDRESS, _FILE_NAME, _HASH):
+    for noise in (_MARKUP, _ADDRESS, _FILE_NAME, _HASH, _MARK):
         text = noise.sub(" ", text)
     text = _BLANK.sub(" ", text).strip(_EDGES)
     if _MACHINE_NAME.match(text):

@@ -31,6 +31,8 @@ from mining.texts import MAX_TEXT, clean_text, page_texts, place_text
         ("left view", "left view"),
         ("A heading¶", "A heading"),
         ("soft\u00adhyphen", "softhyphen"),
+        ("[*]cubic panorama format[*]", "cubic panorama format"),
+        ("overview (+)", "overview"),
     ],
 )
 def test_what_does_not_describe_is_removed(text: str, cleaned: str) -> None:
@@ -103,6 +105,13 @@ def test_alternative_text_comes_before_caption_and_title() -> None:
     assert place_text(row(alt="cat.jpg", caption="its caption", title="its title")) == "its caption"
     assert place_text(row(alt="image", caption=None, title="its title")) == "its title"
     assert place_text(row(heading="Cats > Persian")) is None
+
+
+def test_the_name_of_the_file_is_no_text() -> None:
+    assert place_text(row(url="http://a/skysph2.jpg?x", alt="skysph2", caption="a sphere of sky")) == "a sphere of sky"
+    assert place_text(row(url="http://a/Tower7.jpg", alt="tower7")) is None
+    assert place_text(row(url="http://a/tower.jpg", alt="tower")) == "tower"
+    assert place_text(row(url="http://a/skysph2.jpg", alt="skysph3")) == "skysph3"
 
 
 def test_headings_serve_pictures_that_have_one_to_themselves() -> None:
