@@ -112,7 +112,7 @@ class ChatReranker:
         """Many queries, `concurrency` at a time, results in their order."""
         return list(self._pool.map(self.rerank, queries))
 
-    def _ask(self, content: Sequence[Mapping[str, Any]]) -> str:
+    def _ask(self, content: Sequence[Any]) -> str:
         # The raw body: what a server answers with status 200 need not be what the client expects to parse.
         response = self._client.chat.completions.with_raw_response.create(
             model=self.config.model, messages=list(content), **self.config.parameters
