@@ -61,12 +61,19 @@ class Session:
     worked: dict[str, int] = field(default_factory=dict)
 
     def force(self) -> None:
-        """Give the shards of forced stages new keys, once at the beginning of a run."""
+        """Give the shards of forced stages new keys, once at the beginning of a run. One that goes on where a forced
+        run was cut off keeps the keys of that one, or it would never come to an end."""
         rounds = self._rounds()
-        for stage in sorted(self.forced):
+        for stage in sorted(self.forced - set(rounds.get("forcing", ()))):
             rounds["force"][stage] = rounds["force"].get(stage, 0) + 1
-        if self.forced:
-            self._store(rounds)
+        if self.forced or rounds.get("forcing"):
+            self._store(rounds | {"forcing": sorted(self.forced)})
+
+    def end_forcing(self) -> None:
+        """The run has come to its end, a good one or not: the next `force` begins a new round."""
+        rounds = self._rounds()
+        if rounds.get("forcing"):
+            self._store(rounds | {"forcing": []})
 
     def shard_key(self, job: str, *parts: str) -> str:
         """The key of a shard: what it is made from, and how many times its stage was forced."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -22,6 +23,8 @@ ROW_GROUP_BYTES = 8 << 20
 ROW_GROUP_ROWS = 4096
 #: Tables that are read row by row by location have small row groups.
 SMALL_ROW_GROUPS = {"images": 256}
+#: What a child process adds to the name of its parent's attempt where both write.
+_CHILD_ENDS = ("", "f")
 
 
 class _HashingSink:
@@ -34,13 +37,17 @@ class _HashingSink:
         self.closed = False
 
     def write(self, data: Any) -> int:
+        if self.closed:
+            # A parquet writer that is given up writes its footer when it is collected.
+            return memoryview(data).nbytes
         view = memoryview(data)
         self.state.update(view)
         self.size += view.nbytes
         return self._sink.write(view)
 
     def flush(self) -> None:
-        self._sink.flush()
+        if not self.closed:
+            self._sink.flush()
 
     def tell(self) -> int:
         return self.size
@@ -57,6 +64,12 @@ class _HashingSink:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
+            self._sink.close()
+
+    def abandon(self) -> None:
+        """Close without regard for what is written: on a full disk, closing fails as writing did."""
+        self.closed = True
+        with suppress(OSError):
             self._sink.close()
 
 
@@ -94,6 +107,10 @@ class _TableFile:
         self._sink.close()
         return DataFile(self.path, self.rows, self._sink.size, self._sink.state.hexdigest())
 
+    def abandon(self) -> None:
+        """Let go of the file without finishing it: whatever cannot be written now, it is not wanted."""
+        self._sink.abandon()
+
 
 @dataclass(frozen=True)
 class WrittenShard:
@@ -117,16 +134,13 @@ class ShardWriter(CountingOutcomes):
         self._done: dict[str, list[DataFile]] = {}
         self._taken: list[DataFile] = []
         self._began = time.monotonic()
+        self._committing = False
         self.notes: dict[str, Any] = {}
 
     def row(self, table: str, row: Mapping[str, Any]) -> None:
         if table not in self._files:
-            name = f"{self._key[:16]}-{self.attempt}.parquet"
             definition = TABLES[table]
-            folder = definition.folder
-            if table in ("rejected", "deferred"):
-                folder = f"{folder}/{stage_of(self._stage)}"
-            self._files[table] = _TableFile(self._workspace, definition, folder, name)
+            self._files[table] = _TableFile(self._workspace, definition, self._folder_of(definition), self._name())
         self._files[table].add(row)
 
     def adopt(self, table: str, files: list[DataFile]) -> None:
@@ -157,22 +171,35 @@ class ShardWriter(CountingOutcomes):
         """Close the files and create the manifest; returns the one that stands, ours or an earlier attempt's."""
         own = [one.path for one in self._files.values()]
         written = self.close()
-        files = written.files
         seconds = time.monotonic() - self._began
-        manifest = Manifest(self._stage, self._key, files, self.counts, seconds, self.notes)
+        manifest = Manifest(self._stage, self._key, written.files, self.counts, seconds, self.notes)
+        self._committing = True
         if self._workspace.commit(manifest):
             return manifest
-        for path in (*own, *(one.path for one in self._taken)):
-            self._workspace.folder.remove(path)
         standing = self._workspace.manifest(self._stage, self._key)
         assert standing is not None, "a manifest is never removed while its stage runs"
+        self._remove([*own, *(one.path for one in self._taken)], standing)
         return standing
 
     def discard(self) -> None:
-        """Remove the files of this attempt."""
+        """Remove the files of this attempt, those of a child process that did not come to its end as well."""
         for one in self._files.values():
-            one.close()
-            self._workspace.folder.remove(one.path)
-        for taken in self._taken:
-            self._workspace.folder.remove(taken.path)
+            one.abandon()
         self._files.clear()
+        # A commit may have come through although its answer was lost.
+        standing = self._workspace.manifest(self._stage, self._key) if self._committing else None
+        names = [f"{self._folder_of(table)}/{self._name(end)}" for table in TABLES.values() for end in _CHILD_ENDS]
+        self._remove([*(one.path for one in self._taken), *names], standing)
+
+    def _remove(self, paths: Iterable[str], standing: Manifest | None) -> None:
+        """Remove files unless the standing manifest names them."""
+        named = {one.path for files in standing.files.values() for one in files} if standing else set()
+        for path in sorted(set(paths) - named):
+            self._workspace.folder.remove(path)
+
+    def _name(self, end: str = "") -> str:
+        return f"{self._key[:16]}-{self.attempt}{end}.parquet"
+
+    def _folder_of(self, table: Table) -> str:
+        by_stage = table.name in ("rejected", "deferred")
+        return f"{table.folder}/{stage_of(self._stage)}" if by_stage else table.folder

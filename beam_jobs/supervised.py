@@ -1,9 +1,9 @@
 """Native decoding in a child process: what crashes or hangs costs one record, never the job.
 
 The child runs one function for a whole shard or batch and marks each record before it touches it. When it dies by a
-signal, or sits on one record longer than the limit, it is started again; a record that killed it `deaths` times while
-it was the one in hand is handed over in `quarantine`, and the function reports it as failed. The death of the parent
-never counts: nothing of this is stored.
+signal, or sits on one record longer than the limit, it is started again; a record that killed it `deaths` times, or
+stopped it `hangs` times, while it was the one in hand is handed over in `quarantine`, and the function reports it as
+failed. The death of the parent never counts: nothing of this is stored, and the child ends with its parent.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.supervised_child import HEADER, PAGE_SIZE, read_frame, write_frame
@@ -36,14 +37,15 @@ class ChildLostError(RunFailedError):
 class SupervisedChild:
     """One child process, started when it is first needed and used for call after call (by one thread at a time)."""
 
-    def __init__(self, deaths: int = 2, seconds_a_record: float = 60.0) -> None:
-        self._deaths, self._limit = deaths, seconds_a_record
+    def __init__(self, deaths: int = 3, hangs: int = 2, seconds_a_record: float = 60.0) -> None:
+        self._deaths, self._hangs, self._limit = deaths, hangs, seconds_a_record
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        descriptor, self._page_path = tempfile.mkstemp(prefix="lensmith-mark-")
-        os.ftruncate(descriptor, PAGE_SIZE)
-        self._page = mmap.mmap(descriptor, PAGE_SIZE)
-        os.close(descriptor)
+        # A file without a name: nothing of it is left, however this process ends.
+        self._file = tempfile.TemporaryFile(prefix="lensmith-mark-")  # noqa: SIM115 - it lives as long as this object
+        self._file.write(bytes(PAGE_SIZE))
+        self._file.flush()
+        self._page = mmap.mmap(self._file.fileno(), PAGE_SIZE)
         atexit.register(self.close)
 
     def call(self, target: str, *arguments: Any) -> Any:
@@ -53,8 +55,8 @@ class SupervisedChild:
 
     def _call(self, target: str, arguments: tuple[Any, ...]) -> Any:
         deaths: Counter[str] = Counter()
+        hangs: Counter[str] = Counter()
         quarantine: dict[str, str] = {}
-        reasons: dict[str, str] = {}
         idle_deaths = 0
         while True:
             answer = self._attempt((target, arguments, quarantine))
@@ -64,16 +66,16 @@ class SupervisedChild:
                     return value
                 raise value
             key = self._marked()
-            if not key:
+            if not key or key in quarantine:
                 idle_deaths += 1
                 if idle_deaths > 3:
-                    raise ChildLostError(f"the child process for {target} died {idle_deaths} times: {answer}.")
+                    raise ChildLostError(f"the child process for {target} {answer} {idle_deaths} times in a row.")
                 continue
-            deaths[key] += 1
-            reasons[key] = answer
-            _log.warning("child process %s on %r (%d of %d)", answer, key[:200], deaths[key], self._deaths)
-            if deaths[key] >= self._deaths:
-                quarantine[key] = reasons[key]
+            counted, limit = (hangs, self._hangs) if answer == "timed_out" else (deaths, self._deaths)
+            counted[key] += 1
+            _log.warning("child process %s on %r (%d of %d)", answer, key[:200], counted[key], limit)
+            if counted[key] >= limit:
+                quarantine[key] = answer
 
     def _attempt(self, request: tuple[Any, ...]) -> tuple[bool, Any] | str:
         """The child's answer, or a word for how it died."""
@@ -116,11 +118,17 @@ class SupervisedChild:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            command = [sys.executable, "-m", "beam_jobs.supervised_child", self._page_path]
+            page = self._file.fileno()
+            command = [sys.executable, "-m", "beam_jobs.supervised_child", str(page), str(os.getpid())]
             path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
             environment = os.environ | {"PYTHONPATH": path}
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=1 << 20
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                bufsize=1 << 20,
+                pass_fds=(page,),
             )
         return self._process
 
@@ -130,16 +138,52 @@ class SupervisedChild:
             self._process.kill()
             self._process.wait()
             self._process = None
-        if os.path.exists(self._page_path) and threading.current_thread() is threading.main_thread():
-            os.unlink(self._page_path)
 
 
-_children = threading.local()
+class ChildPool:
+    """Children by purpose, each lent to one call at a time: never more of them than calls at once, whatever threads an
+    engine runs them on. A new child ends the idle ones of other purposes, whose models would lie in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[SupervisedChild]] = {}
+
+    def lend(self, name: str, seconds_a_record: float) -> SupervisedChild:
+        """An idle child of this purpose, else a new one."""
+        with self._lock:
+            if waiting := self._idle.get(name):
+                return waiting.pop()
+            superseded = [one for other in self._idle.values() for one in other]
+            self._idle.clear()
+        for one in superseded:
+            one.close()
+        return SupervisedChild(seconds_a_record=seconds_a_record)
+
+    def take_back(self, name: str, one: SupervisedChild) -> None:
+        """A call has ended."""
+        with self._lock:
+            self._idle.setdefault(name, []).append(one)
 
 
-def child(name: str, seconds_a_record: float = 60.0) -> SupervisedChild:
-    """The child of this thread for one purpose, started once and kept: workers reuse it from shard to shard."""
-    pool: dict[str, SupervisedChild] = _children.__dict__.setdefault("pool", {})
-    if name not in pool:
-        pool[name] = SupervisedChild(seconds_a_record=seconds_a_record)
-    return pool[name]
+_pool = ChildPool()
+
+
+@dataclass(frozen=True)
+class PooledChild:
+    """Whatever child of one purpose is free, for the time of a call."""
+
+    name: str
+    seconds_a_record: float
+
+    def call(self, target: str, *arguments: Any) -> Any:
+        """As `SupervisedChild.call`."""
+        one = _pool.lend(self.name, self.seconds_a_record)
+        try:
+            return one.call(target, *arguments)
+        finally:
+            _pool.take_back(self.name, one)
+
+
+def child(name: str, seconds_a_record: float = 60.0) -> PooledChild:
+    """A child for one purpose, started when it is called and kept: a process uses it from shard to shard."""
+    return PooledChild(name, seconds_a_record)

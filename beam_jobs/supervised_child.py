@@ -6,10 +6,13 @@ import importlib
 import mmap
 import os
 import pickle
+import signal
 import struct
 import sys
 from collections.abc import Callable
 from typing import IO, Any
+
+from beam_jobs.process_life import die_with_parent
 
 #: Layout of the shared page: a counter of marks, the length of the key, the key.
 HEADER = struct.Struct("<QI")
@@ -56,13 +59,15 @@ def resolve(target: str) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Serve requests from standard input until it ends."""
+    """Serve requests from standard input until it ends: arguments are the shared page's descriptor and the parent."""
+    die_with_parent(int(sys.argv[2]))
+    # Ctrl-C is the parent's to answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     source = sys.stdin.buffer
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints goes to the log, never into the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with open(sys.argv[1], "r+b") as file:
-        page = mmap.mmap(file.fileno(), PAGE_SIZE)
+    page = mmap.mmap(int(sys.argv[1]), PAGE_SIZE)
     mark = marker(page)
     while (frame := read_frame(source)) is not None:
         target, arguments, quarantine = pickle.loads(frame)

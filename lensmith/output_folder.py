@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import IO, Any
 
 from beam_jobs.extract_pages import pack
 from beam_jobs.workspace import LAYOUT_VERSION, Workspace
@@ -18,6 +20,8 @@ from schemas.ids import digest
 
 _OUTPUT = "_work/output.json"
 _PARTS = "_work/plans/extract_pages"
+_LOCK = "_work/lock"
+_LOCK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,14 @@ def open_output(workspace: Workspace, shard_bytes: int, buckets: int) -> OutputF
     return OutputFolder(**stored)
 
 
+def workspace_at(path: str) -> Workspace:
+    """The workspace of a path or address, local ones from the root: workers may stand elsewhere."""
+    return Workspace(path if "://" in path else os.path.abspath(path))
+
+
 def known_output(path: str) -> Workspace:
     """The workspace of a folder that a run has used. Raises ConfigurationError for any other."""
-    workspace = Workspace(path)
+    workspace = workspace_at(path)
     if not workspace.folder.exists(_OUTPUT):
         raise ConfigurationError(f"{path} is no output folder of Lensmith: give the --output of a run.")
     return workspace
@@ -66,16 +75,47 @@ def exclusive(workspace: Workspace) -> Iterator[None]:
     if not workspace.folder.is_local:
         yield
         return
-    path = workspace.folder.at("_work/lock")
+    path = workspace.folder.at(_LOCK)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigurationError(
-                f"another run is at work on {workspace.path}: wait for its end, or choose another --output."
-            ) from None
+    with open(path, "a+") as lock:
+        # `lensmith status` holds the lock for a moment.
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _locked(lock, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                process = f" (process {holder})" if (holder := lock.read().strip()) else ""
+                raise ConfigurationError(
+                    f"another run{process} is at work on {workspace.path}: wait for its end, or choose another "
+                    "--output."
+                )
+            time.sleep(0.05)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
+
+
+def at_work(workspace: Workspace) -> bool | None:
+    """Whether a run works on a local folder; None where there is no lock that would tell."""
+    if not workspace.folder.is_local:
+        return None
+    try:
+        with open(workspace.folder.at(_LOCK)) as lock:
+            return not _locked(lock, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
+def _locked(lock: IO[str], kind: int) -> bool:
+    """Whether the lock is ours now. A disk without locks lets everyone in."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+            raise
+    return True
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -14,38 +15,67 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from beam_jobs.workspace import Workspace, stage_of
-from lensmith.funnel import stage_counts
+from beam_jobs.workspace import Workspace
+from lensmith.funnel import ENTERING, stage_counts
+from lensmith.output_folder import at_work
 from lensmith.settings import STAGES
+from schemas.outcomes import UNITS, Counts
 
 _NOTE = "_work/progress.json"
 _LOG_SECONDS = 15.0
+#: Seconds without a sign after which a run on an object store is taken for dead.
+_SILENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Current:
+    """The job in hand: its stage, its name, how many of its shards are done, since when; an index step has none."""
+
+    stage: str
+    job: str
+    done: int
+    shards: int
+    seconds: float
+    alive: bool = True
+
+    def __str__(self) -> str:
+        counted = f", {self.done} of {self.shards} shards" if self.shards else ""
+        return f"{self.job}{counted}, {self.seconds:.0f} s"
 
 
 class Watch(AbstractContextManager["Watch"]):
     """Shows how far the job in hand is, by counting its manifests; a thread of its own, which ends with the run."""
 
-    def __init__(self, workspace: Workspace, console: Console | None = None) -> None:
-        self._workspace = workspace
-        self._console = console or Console(stderr=True)
-        self._job, self._shards = "", frozenset[str]()
+    def __init__(self, workspace: Workspace, console: Console) -> None:
+        self._workspace, self._console = workspace, console
+        self._job, self._stage, self._shards = "", "", frozenset[str]()
         self._began = time.monotonic()
+        self._rows: Mapping[str, Counts] = {}
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="lensmith-progress", daemon=True)
-        self._done_before = 0
+
+    def stage(self, name: str) -> None:
+        """A stage begins: index steps that follow are shown under it."""
+        with self._lock:
+            self._stage = name
 
     def begin(self, job: str, shards: Sequence[str]) -> None:
         """A job begins."""
+        rows = stage_rows(self._workspace) if self._console.is_terminal else {}
         with self._lock:
-            self._job, self._shards = job, frozenset(shards)
+            self._job, self._shards, self._rows = job, frozenset(shards), rows
             self._began = time.monotonic()
-            self._done_before = self._done()
-        note = {"job": job, "shards": list(shards), "began": time.time()}
-        self._workspace.folder.replace(_NOTE, json.dumps(note).encode())
-        missing = len(shards) - self._done_before
-        if not self._console.is_terminal and (missing or not shards):
-            self._console.print(f"{job}: {missing} of {len(shards)} shards to do" if shards else job, highlight=False)
+        self._note()
+        if self._console.is_terminal:
+            return
+        missing = len(shards) - self._current().done
+        if missing or not shards:
+            self._print(f"{job}: {missing} of {len(shards)} shards to do" if shards else job)
+
+    def end(self, stage: str) -> None:
+        """A stage has ended: a line of what became of its units."""
+        self._print(f"{stage}: {summary(stage_counts(self._workspace, stage))}")
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -58,57 +88,96 @@ class Watch(AbstractContextManager["Watch"]):
         self._thread.join()
         self._workspace.folder.remove(_NOTE)
 
-    def _done(self) -> int:
-        return len(self._shards & self._workspace.committed(self._job)) if self._shards else 0
+    def _current(self) -> Current:
+        with self._lock:
+            stage, job, shards, began = self._stage, self._job, self._shards, self._began
+        done = len(shards & self._workspace.committed(job)) if shards else 0
+        return Current(stage, job, done, len(shards), time.monotonic() - began)
+
+    def _note(self) -> None:
+        with self._lock:
+            began = time.time() - (time.monotonic() - self._began)
+            note: dict[str, Any] = {"stage": self._stage, "job": self._job, "shards": sorted(self._shards)}
+            note |= {"began": began, "sign": time.time()}
+        self._workspace.folder.replace(_NOTE, json.dumps(note).encode())
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def _watch(self) -> None:
         if self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=2, transient=True) as live:
-                while not self._stopped.wait(0.7):
-                    live.update(self._table())
-            return
-        while not self._stopped.wait(_LOG_SECONDS):
-            with self._lock:
-                line = _line(self._job, self._done(), len(self._shards), time.monotonic() - self._began)
-            self._console.print(line, highlight=False)
+                self._every(0.7, lambda: live.update(self._table()))
+        else:
+            self._every(_LOG_SECONDS, lambda: self._print(str(self._current())))
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        signed = time.monotonic()
+        while not self._stopped.wait(seconds):
+            if not self._job:
+                continue
+            try:
+                act()
+                if not self._workspace.folder.is_local and time.monotonic() - signed > _LOG_SECONDS:
+                    self._note()
+                    signed = time.monotonic()
+            except OSError:
+                # A look that failed is no reason to stop the work, nor to stop looking.
+                continue
 
     def _table(self) -> Table:
+        current = self._current()
         with self._lock:
-            job, done, shards = self._job, self._done(), len(self._shards)
-            seconds = time.monotonic() - self._began
-        return stage_table(self._workspace, {"job": job, "done": done, "shards": shards, "seconds": seconds})
+            return stage_table(self._rows, current)
 
 
-def stage_table(workspace: Workspace, current: dict[str, Any] | None) -> Table:
-    """A table of the stages: what is done, in hand, to come; with counts of what each made."""
+def summary(counts: Counts) -> str:
+    """What became of a stage's units: `120 of 124 records kept, 3 dropped, 1 failed; 40 of 40 places kept`."""
+    parts = []
+    for unit in UNITS:
+        entry = counts.units.get(unit)
+        if entry is None:
+            continue
+        words = [f"{entry.kept:,} of {entry.entered:,} {unit.replace('_', ' ')}s kept"]
+        dropped, failed = entry.rejected.total(), entry.failed.total()
+        words += [f"{count:,} {name}" for name, count in (("failed", failed), ("deferred", entry.deferred)) if count]
+        if dropped and (failed or entry.deferred):
+            words.insert(1, f"{dropped:,} dropped")
+        parts.append(", ".join(words))
+    return "; ".join(parts) or "nothing to do"
+
+
+def stage_rows(workspace: Workspace) -> dict[str, Counts]:
+    """The counts of every stage."""
+    return {stage: stage_counts(workspace, stage) for stage in STAGES}
+
+
+def stage_table(rows: Mapping[str, Counts], current: Current | None) -> Table:
+    """A table of the stages: what is done, in hand, to come; with counts of the unit that enters each."""
     table = Table("stage", "state", "kept", "dropped", "failed", "deferred", box=None, header_style="bold")
-    running = stage_of(current["job"].removeprefix("index ")) if current else None
     for stage in STAGES:
-        counts = stage_counts(workspace, stage)
-        unit = next(iter(reversed(counts.units.values())), None)
-        name = next(iter(reversed(counts.units)), "")
+        counts = rows.get(stage, Counts())
+        name = ENTERING[stage]
+        unit = counts.units.get(name)
         state = "done" if counts.units else "–"
-        if current and stage == running:
-            done, shards, seconds = current["done"], current["shards"], current["seconds"]
-            state = f"{done} of {shards} shards, {seconds:.0f} s" if shards else f"{seconds:.0f} s"
+        if current and current.alive and stage == current.stage:
+            state = str(current).removeprefix(f"{stage}, ")
         if unit is None:
             table.add_row(stage, state, "", "", "", "")
         else:
             dropped, failed = unit.rejected.total(), unit.failed.total()
-            table.add_row(stage, state, f"{unit.kept:,} {name}s", f"{dropped:,}", f"{failed:,}", f"{unit.deferred:,}")
+            kept = f"{unit.kept:,} {name.replace('_', ' ')}s"
+            table.add_row(stage, state, kept, f"{dropped:,}", f"{failed:,}", f"{unit.deferred:,}")
     return table
 
 
-def current_job(workspace: Workspace) -> dict[str, Any] | None:
-    """What a run is doing now, as it noted it; None where none is at work or was cut off before its first job."""
+def current_job(workspace: Workspace) -> Current | None:
+    """What a run is doing now, as it noted it, or was doing when it was cut off; None where none has begun a job."""
     try:
         note = workspace.folder.read_json(_NOTE)
     except FileNotFoundError:
         return None
     done = len(set(note["shards"]) & workspace.committed(note["job"]))
-    seconds = time.time() - note["began"]
-    return {"job": note["job"], "done": done, "shards": len(note["shards"]), "seconds": seconds}
-
-
-def _line(job: str, done: int, shards: int, seconds: float) -> str:
-    return f"{job}: {done} of {shards} shards done, {seconds:.0f} s" if shards else f"{job}: {seconds:.0f} s"
+    working = at_work(workspace)
+    alive = time.time() - note["sign"] < _SILENCE if working is None else working
+    return Current(note["stage"], note["job"], done, len(note["shards"]), time.time() - note["began"], alive)

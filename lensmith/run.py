@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +20,22 @@ from beam_jobs.workspace import Workspace
 from lensmith.cleaning import clean
 from lensmith.engine import BeamEngine
 from lensmith.funnel import check_budget, write_funnel
-from lensmith.output_folder import InputPlan, exclusive, open_output, plan_inputs, stored_plan
+from lensmith.output_folder import (
+    InputPlan,
+    OutputFolder,
+    exclusive,
+    open_output,
+    plan_inputs,
+    stored_plan,
+    workspace_at,
+)
 from lensmith.progress import Watch
+from lensmith.requirements import check_needs
 from lensmith.settings import STAGES, Settings
 from lensmith.stages import Results, run_stage
 from lensmith.version import VERSION
 from mining.archives.inputs import list_inputs
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, StoppedError
 from schemas.settings import deciding_fields
 
 
@@ -59,32 +69,55 @@ def stage_name(name: str, option: str) -> str:
 def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     """Run the stages up to `options.until`, or one of them; what is done is not done again.
 
-    `funnel.json` and `run.json` are written however it ends, once there is an output folder of ours.
+    `funnel.json` and `run.json` are written however it ends, once there is an output folder of ours. Raises
+    ConfigurationError for wrong usage, before any work is done, RunFailedError, and StoppedError on Ctrl-C.
     """
+    working, forced = _stages(options)
+    engine = BeamEngine(options.beam)
+    if engine.is_local:
+        # Elsewhere it is the workers that need them.
+        check_needs(settings, working)
+    archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)
+    if not archives and options.since == STAGES[0]:
+        raise ConfigurationError("no input: name crawl archives with --input, as paths, globs or addresses.")
+    workspace = workspace_at(options.output)
+    output = open_output(workspace, settings.run.shard_bytes, settings.run.host_buckets)
+    settings = _as_fixed(settings, output, console)
+    with exclusive(workspace):
+        plan = plan_inputs(workspace, output, archives, options.extend) if archives else stored_plan(workspace)
+        session = Session(workspace, engine, forced, options.retry is not None, working)
+        session.progress.say = lambda text: console.print(text, highlight=False, soft_wrap=True)
+        try:
+            return _run(options, settings, session, plan, output.buckets, console)
+        except KeyboardInterrupt:
+            raise StoppedError("stopped; the same command goes on from here.") from None
+
+
+def _stages(options: RunOptions) -> tuple[frozenset[str], frozenset[str]]:
+    """The stages that may work, and those to do again. Raises ConfigurationError."""
     if options.retry not in (None, "failed"):
         raise ConfigurationError(f"--retry takes 'failed', not {options.retry!r}.")
-    engine = BeamEngine(options.beam)
-    workspace = Workspace(options.output)
-    archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)
     working = STAGES[STAGES.index(options.since) : STAGES.index(options.until) + 1]
     if not working:
         raise ConfigurationError(
             f"--until {options.until} lies before {options.since}: name the same or a later stage."
         )
-    if not archives and options.since == STAGES[0]:
-        raise ConfigurationError("no input: name crawl archives with --input, as paths, globs or addresses.")
-    output = open_output(workspace, settings.run.shard_bytes, settings.run.host_buckets)
-    with exclusive(workspace):
-        plan = plan_inputs(workspace, output, archives, options.extend) if archives else stored_plan(workspace)
-        session = Session(
-            workspace,
-            engine,
-            forced=frozenset(stage_name(one, "--force") for one in options.force),
-            retry_failed=options.retry is not None,
-            working=frozenset(working),
-        )
-        session.progress.say = lambda text: console.print(text, highlight=False)
-        return _run(options, settings, session, plan, output.buckets, console)
+    forced = [stage_name(one, "--force") for one in options.force]
+    for one in forced:
+        if one not in working:
+            raise ConfigurationError(
+                f"--force {one} is none of the stages that this command does: they are {', '.join(working)}."
+            )
+    return frozenset(working), frozenset(forced)
+
+
+def _as_fixed(settings: Settings, output: OutputFolder, console: Console) -> Settings:
+    """The settings with what the output folder has fixed; says so where they differ."""
+    fixed = {"shard_bytes": output.shard_bytes, "host_buckets": output.buckets}
+    for name, value in fixed.items():
+        if getattr(settings.run, name) != value:
+            console.print(f"run.{name} stays {value}, as this output folder has it", highlight=False, soft_wrap=True)
+    return settings.model_copy(update={"run": settings.run.model_copy(update=fixed)})
 
 
 def _run(
@@ -99,14 +132,24 @@ def _run(
             session.progress.begin = watch.begin
             for stage in STAGES[: STAGES.index(options.until) + 1]:
                 began = time.monotonic()
+                watch.stage(stage)
                 run_stage(stage, session, settings, results, options.preset)
                 record.seconds[stage] = time.monotonic() - began
                 if stage in session.working:
+                    watch.end(stage)
                     check_budget(workspace, stage, settings.run.max_failed)
-    finally:
-        write_funnel(workspace)
-        record.write()
-    clean(workspace, session.used_answers, complete=options.until == STAGES[-1])
+        clean(workspace, session.used_answers, complete=options.until == STAGES[-1])
+    except BaseException as error:
+        with suppress(OSError):
+            # What ended the run is what the user must hear of, not that a full disk takes no more.
+            write_funnel(workspace)
+            record.write()
+            if not isinstance(error, KeyboardInterrupt):
+                session.end_forcing()
+        raise
+    write_funnel(workspace)
+    record.write()
+    session.end_forcing()
     return results
 
 

@@ -10,9 +10,10 @@ import typer
 import yaml
 from rich.console import Console
 
+from beam_jobs.workspace import Workspace
 from lensmith.doctor import check
 from lensmith.output_folder import known_output
-from lensmith.progress import current_job, stage_table
+from lensmith.progress import Current, current_job, stage_rows, stage_table
 from lensmith.report import report
 from lensmith.settings import load_settings
 from schemas.errors import RunFailedError
@@ -25,11 +26,18 @@ def status_command(output_dir: OutputDir) -> None:
     workspace = known_output(output_dir)
     current = current_job(workspace)
     console = Console()
-    console.print(stage_table(workspace, current))
-    if current is not None:
-        console.print(f"\nat work: {current['job']}, {current['done']} of {current['shards']} shards", highlight=False)
-    elif not workspace.folder.exists("dataset/README.md"):
-        console.print("\nno run is at work; the same `lensmith run` goes on from here", highlight=False)
+    console.print(stage_table(stage_rows(workspace), current))
+    console.print(f"\n{_now(workspace, current)}", highlight=False, soft_wrap=True)
+
+
+def _now(workspace: Workspace, current: Current | None) -> str:
+    """What is going on, in a sentence."""
+    goes_on = "the same `lensmith run` goes on from here"
+    if current is None:
+        return "done" if workspace.folder.exists("dataset/README.md") else f"no run is at work; {goes_on}"
+    if not current.alive:
+        return f"the last run was cut off in {current}; {goes_on}"
+    return f"at work: {current}"
 
 
 def report_command(output_dir: OutputDir) -> None:
@@ -40,9 +48,12 @@ def report_command(output_dir: OutputDir) -> None:
 
 def doctor_command(
     preset: Annotated[str, typer.Option("--preset", help="Preset whose needs are looked at.")] = "local",
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file that overrides it.", show_default="none")
+    ] = None,
 ) -> None:
     """Say what is missing on this machine, and the line that mends it."""
-    findings = check(preset)
+    findings = check(load_settings(preset, config))
     for one in findings:
         typer.echo(f"{'ok     ' if one.ok else 'MISSING'}  {one.name}{'' if one.ok else f': {one.mend}'}")
     if not all(one.ok for one in findings):
@@ -51,7 +62,9 @@ def doctor_command(
 
 def config_command(
     preset: Annotated[str, typer.Option("--preset", help="Settings to begin with.")] = "local",
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file that overrides them.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file that overrides them.", show_default="none")
+    ] = None,
 ) -> None:
     """Print all settings with their values, as a file for --config."""
     settings = load_settings(preset, config)

@@ -16,16 +16,23 @@ class ConfigurationError(LensmithError):
 
 
 class MissingPackageError(ConfigurationError):
-    """An optional package is not installed; the message holds the line that installs it."""
+    """An optional package is not installed; the message holds the line that installs it: its extra's, or `mend`."""
 
-    def __init__(self, package: str, extra: str, why: str) -> None:
-        self._arguments = (package, extra, why)
-        super().__init__(f"{why} needs the package '{package}': install it with `uv pip install 'lensmith[{extra}]'`.")
+    def __init__(self, package: str, extra: str, why: str, mend: str | None = None) -> None:
+        self._arguments = (package, extra, why, mend)
+        line = mend or f"uv pip install 'lensmith[{extra}]'"
+        super().__init__(f"{why} needs the package '{package}': install it with `{line}`.")
 
-    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str, str | None]]:
         # An exception travels from a child process to its parent by its arguments.
         return type(self), self._arguments
 
 
 class RunFailedError(LensmithError):
     """The run failed or passed its error budget (exit status 1)."""
+
+
+class StoppedError(LensmithError):
+    """The user stopped the run (exit status 130, as shells have it for Ctrl-C)."""
+
+    exit_code = 130

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -63,14 +66,23 @@ class Folder:
         return bool(self.fs.exists(self.at(name)))
 
     def list(self, name: str) -> list[str]:
-        """Base names below a folder, sorted; an absent folder is empty."""
+        """Base names below a folder, sorted; an absent folder is empty. What a kill left half made is not seen."""
         path = self.at(name) if name else self.root
         self.fs.invalidate_cache(path)
         try:
             entries = self.fs.ls(path, detail=False)
         except FileNotFoundError:
             return []
-        return sorted(base for entry in entries if (base := entry.rstrip("/").rsplit("/", 1)[-1]))
+        names = (entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+        return sorted(name for name in names if name and not _PART.search(name))
+
+    def half_made(self, name: str) -> Sequence[str]:
+        """Names, relative to this folder, of the files below a local folder that a kill left half made."""
+        found = []
+        if self.is_local:
+            for parent, _, files in os.walk(self.at(name)):
+                found += [os.path.relpath(os.path.join(parent, one), self.root) for one in files if _PART.search(one)]
+        return sorted(found)
 
     def read(self, name: str) -> bytes:
         """All bytes of a file."""
@@ -98,8 +110,12 @@ class Folder:
         self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         if self.is_local:
             part = _part(path)
-            _write_synced(part, data)
-            self.fs.mv(part, path)
+            try:
+                _write_synced(part, data)
+                os.replace(part, path)
+            except OSError:
+                _remove_if_there(part)
+                raise
         else:
             self.fs.pipe_file(path, data)
 
@@ -134,13 +150,22 @@ PARQUET: dict[str, Any] = {
 }
 
 
+#: Names of files that are not whole yet.
+_PART = re.compile(r"\.[0-9a-f]{32}\.part$")
+#: What a disk without hard links answers.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
 def _part(path: str) -> str:
     return f"{path}.{uuid.uuid4().hex}.part"
 
 
-def _write_synced(path: str, data: bytes) -> None:
-    import os
+def _remove_if_there(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
+
+def _write_synced(path: str, data: bytes) -> None:
     with open(path, "wb") as sink:
         sink.write(data)
         sink.flush()
@@ -149,16 +174,20 @@ def _write_synced(path: str, data: bytes) -> None:
 
 def _create_local(path: str, data: bytes) -> bool:
     """A hard link is made at once or not at all, so that a reader never sees half a file after a kill."""
-    import os
-
     part = _part(path)
-    _write_synced(part, data)
     try:
+        _write_synced(part, data)
         os.link(part, path)
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise ConfigurationError(
+                f"the disk of {path} knows no hard links, by which files are made at once: choose another --output."
+            ) from error
+        raise
     finally:
-        os.unlink(part)
+        _remove_if_there(part)
     return True
 
 

