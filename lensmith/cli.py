@@ -6,14 +6,15 @@ import inspect
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from beam_jobs.workspace import Workspace
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
+from lensmith.failures import error_of_os
+from lensmith.output_folder import workspace_at
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
@@ -33,25 +34,52 @@ _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
 
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", help="Archives: a path, glob, folder, address or path list; may be repeated."),
+    typer.Option(
+        "--input",
+        help="Archives: a path, glob, folder, address or path list; may be repeated.",
+        show_default="those the output folder has",
+    ),
 ]
 Output = Annotated[str, typer.Option("--output", help="Output folder: a path or an address such as s3://bucket/run.")]
 Preset = Annotated[str, typer.Option("--preset", help="Settings to begin with: local, hub or server.")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings that override the preset.")]
-Until = Annotated[str | None, typer.Option("--until", help="Last stage to run [default: the last, or the one named].")]
-Force = Annotated[list[str] | None, typer.Option("--force", help="Stage to do again; may be repeated.")]
-Extend = Annotated[bool, typer.Option("--extend", help="Add inputs that this output folder has not read yet.")]
-Retry = Annotated[str | None, typer.Option("--retry", help="'failed' tries failed and deferred units again.")]
-Base = Annotated[str | None, typer.Option("--base", help="Address before each line of a path list.")]
-Sample = Annotated[int | None, typer.Option("--sample", min=1, help="Take so many archives of the inputs.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of --sample.")]
-OptOut = Annotated[str | None, typer.Option("--opt-out", help="'drop' (default) or 'keep' what opts out.")]
-AllowHost = Annotated[
-    list[str] | None, typer.Option("--allow-host", help="Host on a private network that may be asked; may be repeated.")
+Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML file of settings that override the preset.", show_default="none")
 ]
-NoFetch = Annotated[bool, typer.Option("--no-fetch", help="Fetch nothing: addresses no archive holds are deferred.")]
+Until = Annotated[
+    str | None, typer.Option("--until", help="Last stage to run.", show_default="publish-dataset, or the stage named")
+]
+Force = Annotated[
+    list[str] | None, typer.Option("--force", help="Stage to do again; may be repeated.", show_default="none")
+]
+Extend = Annotated[
+    bool, typer.Option("--extend", help="Add inputs that this output folder has not read yet.", show_default="no")
+]
+Retry = Annotated[
+    str | None, typer.Option("--retry", help="'failed' tries failed and deferred units again.", show_default="none")
+]
+Base = Annotated[
+    str | None, typer.Option("--base", help="Address before each line of a path list.", show_default="none")
+]
+Sample = Annotated[
+    int | None, typer.Option("--sample", min=1, help="Take so many archives of the inputs.", show_default="all")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of --sample.")]
+OptOut = Annotated[
+    str | None, typer.Option("--opt-out", help="'drop' or 'keep' what opts out.", show_default="drop, or the settings'")
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host", help="Host on a private network that may be asked; may be repeated.", show_default="none"
+    ),
+]
+NoFetch = Annotated[
+    bool,
+    typer.Option("--no-fetch", help="Fetch nothing: addresses no archive holds are deferred.", show_default="no"),
+]
 MaxFailed = Annotated[
-    float | None, typer.Option("--max-failed", help="Share of a unit that may fail [default: 0.05; fetching 0.5].")
+    float | None,
+    typer.Option("--max-failed", help="Share of a unit that may fail.", show_default="0.05, while fetching 0.5"),
 ]
 
 
@@ -171,7 +199,7 @@ def _work(context: typer.Context, options: RunOptions, settings: Settings) -> No
     console = Console(stderr=True)
     results = run(replace(options, beam=split_beam_options(context.args)), settings, console)
     if results.dataset is not None:
-        path = report(Workspace(options.output))
+        path = report(workspace_at(options.output))
         if not results.dataset.triplets:
             console.print("warning: there are no triplets; the report says where everything went", highlight=False)
         typer.echo(f"{options.output}/dataset: {results.dataset.triplets} triplets, {results.dataset.images} images")
@@ -183,13 +211,11 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except LensmithError as error:
-        print(f"lensmith: {error}", file=sys.stderr)  # noqa: T201 - the message of a command
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("lensmith: stopped; the same command goes on from here.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        _end(error)
     except OSError as error:
-        if error.errno == 28:
-            print("lensmith: the disk is full: free some space and run the same command again.", file=sys.stderr)  # noqa: T201
-            sys.exit(1)
-        raise
+        _end(error_of_os(error))
+
+
+def _end(error: LensmithError) -> NoReturn:
+    print(f"lensmith: {error}", file=sys.stderr)  # noqa: T201 - the message of a command
+    sys.exit(error.exit_code)
