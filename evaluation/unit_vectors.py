@@ -50,7 +50,7 @@ def lengths(vectors: Float64Array) -> Float64Array:
     if vectors.shape[-1] == 0:
         return np.zeros((*vectors.shape[:-1], 1))
     exponents = _exponents(vectors)
-    return np.ldexp(np.linalg.norm(np.ldexp(vectors, -exponents), axis=-1, keepdims=True), exponents)
+    return np.ldexp(_norms(vectors * np.ldexp(1.0, -exponents)), exponents)
 
 
 def unit(vectors: Float64Array) -> Float64Array:
@@ -58,9 +58,11 @@ def unit(vectors: Float64Array) -> Float64Array:
     if vectors.shape[-1] == 0:
         return vectors.copy()
     # A power of two is taken out first: exact, and the squares of tiny or huge values stay in range.
-    scaled = np.ldexp(vectors, -_exponents(vectors))
-    norms = np.linalg.norm(scaled, axis=-1, keepdims=True)
-    return np.divide(scaled, norms, out=np.zeros_like(scaled), where=norms > 0)
+    scaled = vectors * np.ldexp(1.0, -_exponents(vectors))
+    norms = _norms(scaled)
+    norms[norms == 0] = 1
+    scaled /= norms
+    return scaled
 
 
 def unit_sum(
@@ -78,4 +80,10 @@ def unit_sum(
 
 
 def _exponents(vectors: Float64Array) -> npt.NDArray[np.intc]:
-    return np.frexp(np.abs(vectors).max(axis=-1, keepdims=True))[1]
+    """Powers of two near each vector's largest value, such that 2 to their negative is a number too."""
+    largest = np.maximum(vectors.max(axis=-1, keepdims=True), -vectors.min(axis=-1, keepdims=True))
+    return np.clip(np.frexp(largest)[1], -1000, 1000)
+
+
+def _norms(vectors: Float64Array) -> Float64Array:
+    return np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]

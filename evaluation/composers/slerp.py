@@ -33,7 +33,7 @@ def slerp(image: npt.ArrayLike, text: npt.ArrayLike, alpha: float) -> FloatArray
     v, w = checked(image, "image", (1, 2)), checked(text, "text", (1, 2))
     same_shape(image=v, text=w)
     v, w = unit(v), unit(w)
-    cosine = np.sum(v * w, axis=-1, keepdims=True)
+    cosine = np.einsum("...i,...i->...", v, w)[..., None]
     linear = np.abs(cosine) > LINEAR_ABOVE
     theta = np.arccos(np.where(linear, 0.0, cosine))
     image_weight = np.where(linear, 1 - alpha, np.sin((1 - alpha) * theta) / np.sin(theta))
