@@ -8,6 +8,10 @@ from setuptools import setup
 PACKAGES = [
     "beam_jobs",
     "evaluation",
+    "evaluation.benchmarks",
+    "evaluation.composers",
+    "evaluation.probes",
+    "evaluation.rerankers",
     "lensmith",
     "lensmith.presets",
     "mining",

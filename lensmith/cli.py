@@ -13,6 +13,7 @@ from rich.console import Console
 
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
+from lensmith.evaluate_command import evaluate_command
 from lensmith.failures import error_of_os
 from lensmith.output_folder import workspace_at
 from lensmith.report import report
@@ -193,6 +194,7 @@ app.command("take-down")(take_down_command)
 app.command("push")(push_command)
 app.command("train")(train_command)
 app.command("embed")(embed_command)
+app.command("evaluate")(evaluate_command)
 
 
 def _work(context: typer.Context, options: RunOptions, settings: Settings) -> None:
