@@ -16,9 +16,9 @@ from beam_jobs.workspace import Manifest, Workspace
 from mining.annotation import AnnotateConfig, load_models
 from schemas.settings import settings_digest
 from synthesis.config import VerifyConfig
-from synthesis.verification import PageImages, verify_page
+from synthesis.verification import PageImages, fail_page, verify_page
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,21 @@ def verify_in_child(
     if not written.files.get("triplets"):
         return writer.close()
     encoder = load_models(models).texts
-    images: dict[str, list[dict[str, Any]]] = {}
-    for row in rows(workspace, mined, "eligible"):
-        images.setdefault(row["page_id"], []).append(row)
-    for page_id, triplets in groupby(rows(workspace, written, "triplets"), key=lambda row: row["page_id"]):
+    # Both tables have the pages in the order in which they were mined.
+    pages = groupby(rows(workspace, mined, "eligible"), key=_page)
+    for page_id, triplets in groupby(rows(workspace, written, "triplets"), key=_page):
+        images = next(list(found) for name, found in pages if name == page_id)
+        if page_id in quarantine:
+            fail_page(list(triplets), quarantine[page_id], writer)
+            continue
         mark(page_id)
-        page = PageImages.from_rows(images[page_id], encoder.dimension)
+        page = PageImages.from_rows(images, encoder.dimension)
         verify_page(list(triplets), page, encoder, config, writer)
     return writer.close()
+
+
+def _page(row: Mapping[str, Any]) -> str:
+    return str(row["page_id"])
 
 
 def run_verify(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from schemas.errors import ConfigurationError
 
 _OPERATIONAL: dict[str, Any] = {"operational": True}
 
@@ -39,9 +42,19 @@ class WriteConfig(BaseModel):
     )
     model: str = Field(
         default="SmolLM2-135M-Instruct-Q4_1",
-        description="SmolLM2-135M-Instruct-Q4_1 (in a package), a GGUF file, or the model's name at the endpoint",
+        description="name of the model, as answers and the dataset have it: SmolLM2-135M-Instruct-Q4_1 (in a package), "
+        "a name for model_file, or the model's name at the endpoint",
     )
-    base_url: str | None = Field(default=None, description="address of the endpoint, such as http://localhost:8000/v1")
+    model_file: str | None = Field(
+        default=None,
+        description="GGUF file of another model for xllamacpp; another file needs another name in `model`",
+        json_schema_extra=_OPERATIONAL,
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="address of the endpoint, such as http://localhost:8000/v1; another address asks nothing again",
+        json_schema_extra=_OPERATIONAL,
+    )
     api_key_variable: str = Field(
         default="OPENAI_API_KEY",
         description="environment variable that holds the endpoint's key; no key is sent if it is not set",
@@ -65,12 +78,34 @@ class WriteConfig(BaseModel):
         description="times an endpoint is asked that fails for a passing reason",
         json_schema_extra=_OPERATIONAL,
     )
+    max_wait: float = Field(
+        default=60.0,
+        gt=0,
+        description="seconds between two attempts, at most; a longer Retry-After fails the request for this run",
+        json_schema_extra=_OPERATIONAL,
+    )
     flush_answers: int = Field(
         default=64, ge=1, description="answers after which a part is stored", json_schema_extra=_OPERATIONAL
     )
     flush_seconds: float = Field(
         default=20.0, gt=0, description="seconds after which a part is stored", json_schema_extra=_OPERATIONAL
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _address_without_secrets(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give an address such as http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query:
+            # Not a ValueError: those repeat what was given.
+            raise ConfigurationError(
+                "write_instructions.base_url holds a user, a key or a query: give the bare address, and the key in the "
+                "environment variable that write_instructions.api_key_variable names."
+            )
+        return address
 
 
 class VerifyConfig(BaseModel):

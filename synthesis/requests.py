@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
-from schemas.ids import request_id
+from schemas.ids import canonical_json, request_id
 
-#: Bytes of each variable: together they fit into a message of an index step.
-_BYTES = {"page_title": 120, "query_text": 150, "target_text": 150}
+#: Columns of `pairs` behind the variables, and the bytes that each may have: together with their separators they fit
+#: into a message of an index step (512 bytes).
+_SOURCES = (
+    ("page_title", 110),
+    ("query_text", 145),
+    ("target_text", 145),
+    ("query_label", 40),
+    ("target_label", 40),
+)
+#: Images with this visual similarity look alike: probably the same thing in two states.
+_ALIKE = 0.6
+_SEPARATOR = "\x1f"
+#: Marks of chat templates: page text that holds them would speak in the name of someone else.
+_MARKS = re.compile(r"<\|[^|<>]{0,40}\|>|</?s>|\[/?INST\]|<\|")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt file."""
+    """A prompt file. `phrases`: families of patterns for tasks that write under a grammar."""
 
     name: str
     version: str
     system: str
     user: str
     examples: tuple[Mapping[str, str], ...]
-    starts: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ("",)
+    phrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source: str = ""
 
 
@@ -37,32 +48,46 @@ def load_prompt(name: str) -> Prompt:
     """A prompt by the name of its file."""
     source = files("synthesis.prompts").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     data = yaml.safe_load(source)
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    return Prompt(**values, source=source)
+    return Prompt(**data | {"examples": tuple(data["examples"])}, source=source)
 
 
 @dataclass(frozen=True)
 class Variables:
-    """What a prompt says of a pair: page title and the texts of both images, cut to fit an index step."""
+    """What a prompt may say of a pair: page title, texts and labels of both images (all may be empty), cut to fit an
+    index step; whether the images look alike."""
 
-    title: str
-    query: str
-    target: str
+    title: str = ""
+    query: str = ""
+    target: str = ""
+    query_label: str = ""
+    target_label: str = ""
+    alike: bool = False
 
     @classmethod
     def of_pair(cls, pair: Mapping[str, Any]) -> Variables:
         """From a row of `pairs`."""
-        return cls(*(_cut(pair[column] or "", size) for column, size in _BYTES.items()))
+        texts = [_cut(_plain(pair.get(column) or ""), size) for column, size in _SOURCES]
+        alike = round(float(pair.get("visual_similarity") or 0), 4) >= _ALIKE
+        return cls(texts[0], texts[1], texts[2], texts[3], texts[4], alike)
 
     def pack(self) -> bytes:
-        """At most 450 bytes."""
-        return "\x1f".join((self.title, self.query, self.target)).encode()
+        """At most 490 bytes."""
+        return _SEPARATOR.join(
+            (self.title, self.query, self.target, self.query_label, self.target_label, "1" if self.alike else "")
+        ).encode()
 
     @classmethod
     def unpack(cls, data: bytes) -> Variables:
         """Read what `pack` wrote."""
-        title, query, target = data.decode().split("\x1f")
-        return cls(title, query, target)
+        title, query, target, query_label, target_label, alike = data.decode().split(_SEPARATOR)
+        return cls(title, query, target, query_label, target_label, alike == "1")
+
+
+@dataclass(frozen=True)
+class NothingToAsk:
+    """Why a task has no question for a pair (snake_case)."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -75,11 +100,11 @@ class Request:
     model: str
     parameters: Mapping[str, Any]
     messages: Sequence[Mapping[str, str]]
-    image_ids: tuple[str, ...] = field(default=())
+    image_ids: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: what writers take."""
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 def make_request(
@@ -89,9 +114,8 @@ def make_request(
     values = asdict(variables)
     messages = [{"role": "system", "content": prompt.system.format(**more) if more else prompt.system}]
     for example in prompt.examples:
-        shown = {key: example[key] for key in values}
         messages += [
-            {"role": "user", "content": prompt.user.format(**shown)},
+            {"role": "user", "content": prompt.user.format(**values | dict(example))},
             {"role": "assistant", "content": example["answer"]},
         ]
     messages.append({"role": "user", "content": prompt.user.format(**values)})
@@ -100,12 +124,21 @@ def make_request(
     return Request(name, prompt.name, prompt.version, model, parameters, messages)
 
 
-def _cut(text: str, size: int) -> str:
-    text = text.replace("\x1f", " ")
-    data = text.encode()
-    return text if len(data) <= size else data[:size].decode("utf-8", "ignore").rpartition(" ")[0] or text[: size // 4]
-
-
 def canonical(request: Request) -> str:
     """The rendered messages as the table holds them."""
-    return json.dumps(request.messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return canonical_json(request.messages)
+
+
+def _plain(text: str) -> str:
+    """One line without control and invisible characters and without marks of chat templates."""
+    text = _MARKS.sub(" ", text)
+    kept = (" " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] != "C")
+    return " ".join("".join(kept).split())
+
+
+def _cut(text: str, size: int) -> str:
+    data = text.encode()
+    if len(data) <= size:
+        return text
+    cut = data[:size].decode("utf-8", "ignore")
+    return cut.rpartition(" ")[0] or cut

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+#: Signs of scripts that put no blanks between words count as a word each; marks of Indic scripts belong to theirs.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_SIGN = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0dff])"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_SIGN}+(?:['’.-]{_SIGN}+)*")
 #: Words that carry no content of their own in an instruction.
 STOP_WORDS = frozenset(
     (
         "a an the of in on at to for from with without and or by as is are was were be been being it its this "
         "that these those there here same show see find change make me my your you i he she we they his her "
         "their our one some any no not into onto over under up down out off image picture photo version view "
-        "other another more most very "
+        "other another more most very instead "
     ).split()
 )
 
 
 def words(text: str) -> list[str]:
     """Words in lower case, in order."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return [word.lower() for word in _WORD.findall(unicodedata.normalize("NFC", text))]
 
 
 def content_words(text: str) -> set[str]:
@@ -27,4 +31,4 @@ def content_words(text: str) -> set[str]:
 
 
 def _folded(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

@@ -11,6 +11,7 @@ from schemas.ids import digest, triplet_id
 from schemas.outcomes import Outcomes
 from synthesis.config import WriteConfig
 from synthesis.filters import fault
+from synthesis.requests import Variables
 from synthesis.tasks import Candidate, Task
 from synthesis.tasks.interface import UnparsableError
 from synthesis.words import words
@@ -25,43 +26,50 @@ class Answer:
     model: str
 
 
+@dataclass(frozen=True)
+class Unanswered:
+    """Why there is no answer for a pair: nothing to ask, a request that was refused, or (`failed`) one that may work
+    another time."""
+
+    reason: str
+    failed: bool = False
+
+
 def write_triplets(
-    pairs: Iterable[tuple[Mapping[str, Any], str | None, Answer | None]],
-    task: Task,
-    config: WriteConfig,
-    outcomes: Outcomes,
+    pairs: Iterable[tuple[Mapping[str, Any], Answer | Unanswered]], task: Task, config: WriteConfig, outcomes: Outcomes
 ) -> None:
-    """Pairs of whole pages, each with the id of its request (None: nothing was asked) and the answer to it.
+    """Pairs of whole pages, each with the answer to its request or the reason why it has none.
 
     Unit `text`: each text of an answer; rejected `unparsable_answer`, the filters' reasons, `no_reversed_pair`,
-    `duplicate`. Unit `pair`: kept with a row of `triplets`, or rejected `nothing_to_ask`, `no_answer`, `no_text`.
+    `duplicate`. Unit `pair`: kept with a row of `triplets`; rejected `text_missing`, `nothing_new`, `no_answer`,
+    `no_good_text`; failed with the error of its request.
     """
-    listed = [(dict(pair), asked, answer) for pair, asked, answer in pairs]
-    by_ends = {(pair["page_id"], pair["query_image_id"], pair["target_image_id"]): pair for pair, _, _ in listed}
+    listed = [(dict(pair), answer) for pair, answer in pairs]
+    by_ends = {(pair["page_id"], pair["query_image_id"], pair["target_image_id"]): pair for pair, _ in listed}
     texts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for pair, _, answer in listed:
-        if answer is None:
+    for pair, answer in listed:
+        if isinstance(answer, Unanswered):
             continue
         for candidate in _candidates(pair, answer, task, outcomes):
             home = pair
             if candidate.direction == "backward":
                 reverse = (pair["page_id"], pair["target_image_id"], pair["query_image_id"])
                 if reverse not in by_ends:
-                    _reject(outcomes, "no_reversed_pair", pair, candidate.text)
+                    _reject(outcomes, "no_reversed_pair", pair, candidate.text, candidate.text)
                     continue
                 home = by_ends[reverse]
             dropped = fault(candidate.text, home, config.filters)
             if dropped is not None:
-                _reject(outcomes, dropped[0], home, candidate.text)
+                _reject(outcomes, dropped[0], home, candidate.text, dropped[1])
                 continue
             texts[home["pair_id"]].append(_instruction(candidate, answer))
-    for pair, asked, answer in listed:
-        _finish(pair, asked, answer, texts[pair["pair_id"]], outcomes)
+    for pair, answer in listed:
+        _finish(pair, answer, texts[pair["pair_id"]], outcomes)
 
 
 def _candidates(pair: Mapping[str, Any], answer: Answer, task: Task, outcomes: Outcomes) -> list[Candidate]:
     try:
-        found = list(task.format_output(answer.text))
+        found = list(task.format_output(answer.text, Variables.of_pair(pair)))
     except UnparsableError as error:
         outcomes.entered("text")
         outcomes.rejected("text", "unparsable_answer", id=pair["pair_id"], url=pair["page_url"], detail=str(error))
@@ -71,25 +79,29 @@ def _candidates(pair: Mapping[str, Any], answer: Answer, task: Task, outcomes: O
 
 
 def _finish(
-    pair: Mapping[str, Any], asked: str | None, answer: Answer | None, texts: list[dict[str, Any]], outcomes: Outcomes
+    pair: Mapping[str, Any], answer: Answer | Unanswered, texts: list[dict[str, Any]], outcomes: Outcomes
 ) -> None:
     outcomes.entered("pair")
     kept: list[dict[str, Any]] = []
     seen: set[tuple[str, ...]] = set()
-    for text in texts:
+    # Better scores first; a sort keeps the order in which a model gave equal ones.
+    for text in sorted(texts, key=lambda text: -(text["score"] if text["score"] is not None else 0.0)):
         same = tuple(words(text["text"]))
         if same in seen:
-            _reject(outcomes, "duplicate", pair, text["text"])
+            _reject(outcomes, "duplicate", pair, text["text"], text["text"])
             continue
         seen.add(same)
         kept.append(text)
     outcomes.kept("text", len(kept))
     if not kept:
-        reason = "nothing_to_ask" if asked is None else "no_answer" if answer is None else "no_text"
-        outcomes.rejected("pair", reason, id=pair["pair_id"], url=pair["page_url"])
+        name, url = pair["pair_id"], pair["page_url"]
+        if isinstance(answer, Answer):
+            outcomes.rejected("pair", "no_good_text", id=name, url=url)
+        elif answer.failed:
+            outcomes.failed("pair", answer.reason, id=name, url=url)
+        else:
+            outcomes.rejected("pair", answer.reason, id=name, url=url)
         return
-    # Better scores first; a sort keeps the order in which a model gave equal ones.
-    kept.sort(key=lambda text: -(text["score"] if text["score"] is not None else 0.0))
     best = kept[0]["text"]
     outcomes.row(
         "triplets", {**pair, "triplet_id": triplet_id(pair["pair_id"], best), "instruction": best, "instructions": kept}
@@ -113,6 +125,6 @@ def _instruction(candidate: Candidate, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _reject(outcomes: Outcomes, reason: str, pair: Mapping[str, Any], text: str) -> None:
+def _reject(outcomes: Outcomes, reason: str, pair: Mapping[str, Any], text: str, detail: str) -> None:
     name = digest("text", pair["pair_id"], text)[:32]
-    outcomes.rejected("text", reason, id=name, url=pair["page_url"], detail=text)
+    outcomes.rejected("text", reason, id=name, url=pair["page_url"], detail=detail)

