@@ -15,10 +15,10 @@ from beam_jobs.supervised import child
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.archives.inputs import ArchiveFile
-from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
+from mining.extraction import ExtractConfig, extract_archive, payload_of, resolve_revisits
 from schemas.settings import settings_digest
 
-VERSION = "1"
+VERSION = "2"
 REVISITS_JOB = "extract_pages.revisits"
 #: Jobs whose manifests together are the stage's result, in this order.
 EXTRACT_JOBS = ("extract_pages", REVISITS_JOB)
@@ -58,7 +58,7 @@ def extract_in_child(
 
 @dataclass(frozen=True)
 class FindPayloads:
-    """Index step: the payload digests of revisits to the records that hold them."""
+    """Index step: payload digests of revisits, or addresses where they state none, to the records that hold them."""
 
     workspace: Workspace
     name: str = "find_payloads"
@@ -70,8 +70,10 @@ class FindPayloads:
         own = asker(task.number)
         for wanted in sorted({row["digest"] for row in rows(self.workspace, manifest, "revisits", ["digest"])}):
             yield wanted, own, b""
-        for number, row in enumerate(rows(self.workspace, manifest, "payloads", ["digest"])):
-            yield row["digest"], "", f"{own} {number:09d}".encode()
+        for number, row in enumerate(rows(self.workspace, manifest, "payloads", ["digest", "url"])):
+            where = f"{own} {number:09d}".encode()
+            yield row["digest"], "", where
+            yield payload_of(row["url"]), "", where
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """The first record in plan order."""
@@ -110,15 +112,14 @@ def resolve_in_child(
     manifest = workspace.manifests("extract_pages", [work["key"]])[0]
     plan = workspace.in_force("extract_pages")
     found: dict[str, Mapping[str, Any]] = {}
-    by_shard: dict[int, dict[int, str]] = {}
+    by_shard: dict[int, dict[int, list[str]]] = {}
     for wanted, place in read_answers(workspace, work["answers"]):
         holding, row = place.decode().split(" ")
-        by_shard.setdefault(int(holding), {})[int(row)] = wanted
+        by_shard.setdefault(int(holding), {}).setdefault(int(row), []).append(wanted)
     for number, wanted_rows in sorted(by_shard.items()):
         holder = workspace.manifests("extract_pages", [plan[number]])[0]
         for index, payload in enumerate(rows(workspace, holder, "payloads")):
-            if index in wanted_rows:
-                found[wanted_rows[index]] = payload
+            found.update(dict.fromkeys(wanted_rows.get(index, ()), payload))
 
     def revisits() -> Iterable[tuple[dict[str, Any], Mapping[str, Any] | None]]:
         for revisit in rows(workspace, manifest, "revisits"):

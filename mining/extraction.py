@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -13,19 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mining.archives.inputs import ArchiveFile
 from mining.archives.read import read_record_at, read_records
-from mining.archives.records import Damage, Limits, Mark, Quarantine, Record
+from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Record
 from mining.fetching.content_coding import BadCodingError, TooLargeError, decode_content
 from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
+from mining.pages.addresses import match_key
 from mining.pages.page_rows import Capture, PageLimits, named_by, page_rows
 from schemas.ids import image_id
 from schemas.outcomes import Outcomes
 
-_HTML = frozenset({"text/html", "application/xhtml+xml"})
-_VAGUE = frozenset(
-    {None, "application/octet-stream", "binary/octet-stream", "unknown/unknown", "no-type", "text/plain"}
-)
+_HTML = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"})
+_VAGUE = frozenset({None, "application/octet-stream", "binary/octet-stream", "unknown/unknown", "no-type"})
+#: Images that browsers show whatever type their server declares.
+_UNMISTAKABLE = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"})
 _CODINGS = frozenset({"content-encoding", "transfer-encoding"})
+_SHA1_HEX = re.compile(r"[0-9a-fA-F]{40}")
 _ROBOTS_BYTES = 512 << 10
 
 
@@ -102,7 +105,8 @@ def resolve_revisits(
                 outcomes.rejected("record", "revisit_without_payload", id=key, url=revisit["url"])
             continue
         mark(key)
-        held = read_record_at(payload["archive"], payload["member"], payload["offset"], config.limits)
+        place = Place(payload["archive"], payload["member"], payload["offset"], payload["index"])
+        held = read_record_at(place, payload["url"], config.limits)
         if held is None:
             outcomes.entered("record")
             outcomes.failed("record", "payload_unreadable", id=key, url=revisit["url"], detail=payload["archive"])
@@ -128,7 +132,7 @@ class _Reader:
         self._outcomes.row(
             "revisits",
             {
-                "digest": record.payload_digest or "",
+                "digest": _digest_key(record.payload_digest) or payload_of(record.refers_to or record.url),
                 "url": record.url,
                 "refers_to": record.refers_to,
                 "crawl_date": record.date,
@@ -175,11 +179,12 @@ class _Reader:
         if not body:
             return "empty_body", None
         kind = image_type(body)
+        vague = record.mime in _VAGUE
         declared = (record.mime or "").startswith("image/")
-        if declared or (kind is not None and kind != "image/svg+xml" and record.mime in _VAGUE):
+        if declared or kind in _UNMISTAKABLE or (kind is not None and kind != "image/svg+xml" and vague):
             self._image(record, body, kind)
             return None, None
-        if record.mime in _HTML or (record.mime in _VAGUE and _looks_like_html(body)):
+        if record.mime in _HTML or (vague and _looks_like_html(body)):
             self._page(record, body)
             return None, None
         return "other_media_type", record.mime
@@ -215,15 +220,35 @@ class _Reader:
         if not self._payloads:
             return
         place = record.place
-        digest = record.payload_digest or f"sha1:{base64.b32encode(hashlib.sha1(record.body).digest()).decode()}"
-        row = {"digest": digest, "archive": place.archive, "member": place.member, "offset": place.offset}
-        self._outcomes.row("payloads", row | {"url": record.url, "kind": kind})
+        digest = _digest_key(record.payload_digest) or f"sha1:{_base32(hashlib.sha1(record.body).digest())}"
+        where = {"archive": place.archive, "member": place.member, "offset": place.offset, "index": place.index}
+        self._outcomes.row("payloads", {"digest": digest, "url": record.url, "kind": kind, **where})
 
     def _robots(self, record: Record) -> None:
         parts = urlsplit(record.url)
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
         row = {"origin": origin, "status": record.status or 200, "body": record.body[:_ROBOTS_BYTES]}
         self._outcomes.row("robots", row | {"crawl_date": record.date})
+
+
+def payload_of(url: str) -> str:
+    """What stands for the digest of a payload that is only known by its address."""
+    return f"uri:{match_key(url)}"
+
+
+def _digest_key(stated: str | None) -> str | None:
+    """A payload digest in one spelling: the algorithm in lower case, SHA-1 in Base32 however it was written."""
+    algorithm, colon, value = (stated or "").partition(":")
+    algorithm, value = algorithm.strip().lower(), value.strip()
+    if not colon or not value:
+        return None
+    if algorithm == "sha1":
+        value = _base32(bytes.fromhex(value)) if _SHA1_HEX.fullmatch(value) else value.upper()
+    return f"{algorithm}:{value}"
+
+
+def _base32(digest: bytes) -> str:
+    return base64.b32encode(digest).decode()
 
 
 def _is_robots(url: str) -> bool:

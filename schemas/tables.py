@@ -326,10 +326,11 @@ PAYLOADS = Table(
     1,
     pa.schema(
         [
-            _field("digest", pa.string(), "payload digest as the record states it, else sha1: and Base32", False),
+            _field("digest", pa.string(), "payload digest that the record states, else the body's", False),
             _field("archive", pa.string(), "the archive", False),
             _field("member", pa.string(), "member of a container, or ''", False),
-            _field("offset", pa.int64(), "where the record begins", False),
+            _field("offset", pa.int64(), "where the record, or the compressed member with it, begins", False),
+            _field("index", pa.int32(), "how many records stand before it in that member", False),
             _field("url", pa.string(), "target URI", False),
             _field("kind", pa.string(), "page or image", False),
         ]
@@ -343,7 +344,7 @@ REVISITS = Table(
     1,
     pa.schema(
         [
-            _field("digest", pa.string(), "payload digest, '' if none is stated", False),
+            _field("digest", pa.string(), "payload digest; uri: and an address where none is stated", False),
             _field("url", pa.string(), "target URI", False),
             _field("refers_to", pa.string(), "WARC-Refers-To-Target-URI"),
             _field("crawl_date", TIMESTAMP, "WARC-Date"),

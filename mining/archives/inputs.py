@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,12 @@ from schemas.storage import filesystem
 #: How much of a plan an archive counts whose size only its server knows: Common Crawl's files have about a gibibyte.
 UNKNOWN_SIZE = 1 << 30
 _COMPRESSIONS = ("", ".gz", ".zst", ".lz4")
+_NAMES = "check the path and quote globs; archives are called .warc, .arc, .wacz, .paths or .html, compressed or not."
 _HTML = (".html", ".htm", ".xhtml")
+#: A path list of Common Crawl has ten megabytes.
+_LIST_BYTES = 1 << 30
+#: The beginning of a path below a folder of hosts: a name with a dot, or a machine of its own with a port.
+_HOST_FOLDER = re.compile(r"(?:[a-z0-9-]+\.)+[a-z0-9-]+(?:[:+]\d+)?/|localhost(?:[:+]\d+)?/|[a-z0-9-]+[:+]\d+/", re.I)
 _IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".svg")
 
 
@@ -51,9 +55,10 @@ def list_inputs(
 ) -> list[ArchiveFile]:
     """All archives that the patterns name, sorted by path, each once; a sample of them by hash if one is asked for.
 
-    A folder gives its archives and, where it holds HTML, its pages and images (a file `HOST/PATH` below it stands for
-    `http://HOST/PATH`, as `wget --mirror` lays them out). A list of paths gives `base` and each line. Raises
-    ConfigurationError for a pattern that names nothing.
+    A folder gives its archives and, where it holds HTML, its pages and images: a file `HOST/PATH` below a folder of
+    hosts, as `wget --mirror` lays them out, stands for `http://HOST/PATH`; any other folder of pages is a site of its
+    own, `http://FOLDER/PATH`. A list of paths gives `base` and each line. Raises ConfigurationError for a pattern that
+    names nothing.
     """
     found: dict[str, ArchiveFile] = {}
     for pattern in patterns:
@@ -61,7 +66,7 @@ def list_inputs(
         for archive in _expand(pattern, base):
             found.setdefault(archive.path, archive)
         if len(found) == before and not any(True for _ in _expand(pattern, base)):
-            raise ConfigurationError(f"--input {pattern} names no archive: check the path, and quote globs.")
+            raise ConfigurationError(f"--input {pattern} names no archive: {_NAMES}")
     ordered = [found[path] for path in sorted(found)]
     if sample is not None and sample < len(ordered):
         ranked = sorted(ordered, key=lambda one: digest("sample", str(seed), one.path))
@@ -70,46 +75,51 @@ def list_inputs(
 
 
 def _expand(pattern: str, base: str | None) -> Iterator[ArchiveFile]:
-    if kind_of(pattern) == "paths":
+    glob = any(sign in pattern for sign in "*?[") and not pattern.startswith(("http://", "https://"))
+    if kind_of(pattern) == "paths" and not glob:
         yield from _path_list(pattern, base)
         return
     if pattern.startswith(("http://", "https://")):
         kind = kind_of(pattern.partition("?")[0])
         if kind is None:
-            raise ConfigurationError(
-                f"--input {pattern} is no archive by its name: .warc, .arc or .wacz, compressed or not."
-            )
+            raise ConfigurationError(f"--input {pattern} names no archive: {_NAMES}")
         yield ArchiveFile(pattern, kind, UNKNOWN_SIZE, "address")
         return
     fs, path = filesystem(pattern)
-    if any(sign in path for sign in "*?[") and not fs.exists(path):
+    if glob and not fs.exists(path):
         matches = fs.glob(path, detail=True)
+        root = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
     elif not fs.exists(path):
         raise ConfigurationError(f"--input {pattern} does not exist: check the path, and quote globs.")
     else:
         matches = {path: fs.info(path)}
+        root = path.rstrip("/").rpartition("/")[0]
+    files = {}
     for name in sorted(matches):
-        info = matches[name]
-        if info["type"] == "directory":
-            yield from _folder(fs, name)
-        elif (kind := kind_of(name)) == "paths":
-            yield from _path_list(fs.unstrip_protocol(name), base)
-        elif kind is not None:
-            yield _archive(fs, name, info, kind)
-        elif name.lower().endswith(_HTML):
-            yield _archive(fs, name, info, "html", url=f"http://{quote(os.path.basename(name))}")
+        if matches[name]["type"] == "directory":
+            yield from _files(fs, name, fs.find(name, detail=True), lists=False, base=base)
+        else:
+            files[name] = matches[name]
+    yield from _files(fs, root, files, lists=True, base=base)
 
 
-def _folder(fs: Any, root: str) -> Iterator[ArchiveFile]:
-    files = fs.find(root, detail=True)
-    pages = any(name.lower().endswith(_HTML) for name in files)
+def _files(fs: Any, root: str, files: dict[str, Any], *, lists: bool, base: str | None) -> Iterator[ArchiveFile]:
+    """The archives among files below `root`; where there are pages among them, these and their images."""
+    html = [name for name in files if name.lower().endswith(_HTML)]
+    start = len(root.rstrip("/")) + 1
+    # Folders of hosts, as `wget --mirror` makes them, or the folder of one site?
+    mirror = all(_HOST_FOLDER.match(name[start:]) for name in html)
     for name in sorted(files):
         kind = kind_of(name)
-        if kind in ("warc", "arc", "wacz"):
+        if kind == "paths":
+            if lists:
+                yield from _path_list(fs.unstrip_protocol(name), base)
+        elif kind is not None:
             yield _archive(fs, name, files[name], kind)
-        elif pages and name.lower().endswith(_HTML + _IMAGES):
-            relative = name[len(root.rstrip("/")) + 1 :]
-            yield _archive(fs, name, files[name], "html", url=f"http://{quote(relative, safe='/:@?&=+,;~%')}")
+        elif html and name.lower().endswith(_HTML + _IMAGES):
+            path = quote(name[start:], safe="/:@&=+,;~")
+            site = re.sub(r"[^a-z0-9.-]+", "-", root.rstrip("/").rpartition("/")[2].lower()) or "folder"
+            yield _archive(fs, name, files[name], "html", url=f"http://{path}" if mirror else f"http://{site}/{path}")
 
 
 def _archive(fs: Any, name: str, info: dict[str, Any], kind: str, url: str = "") -> ArchiveFile:
@@ -121,29 +131,33 @@ def _archive(fs: Any, name: str, info: dict[str, Any], kind: str, url: str = "")
 
 def _path_list(pattern: str, base: str | None) -> Iterator[ArchiveFile]:
     # `read` imports this module: a list is opened as an archive is, over HTTP too.
+    from mining.archives.compressed import ArchiveStream
     from mining.archives.read import open_archive
 
+    parts: list[bytes] = []
     try:
-        with open_archive(pattern) as stream:
-            data = stream.read()
+        with closing(open_archive(pattern)) as stream:
+            text = ArchiveStream(stream, pattern).text_reader(0)
+            while piece := text.read(1 << 20):
+                parts.append(piece)
+                if len(parts) > _LIST_BYTES >> 20:
+                    raise ConfigurationError(f"the list of paths {pattern} holds more than {_LIST_BYTES} bytes.")
     except OSError as error:
         raise ConfigurationError(f"cannot read the list of paths {pattern}: {error}.") from error
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    lines = [line.strip() for line in io.StringIO(data.decode("utf-8", "replace")) if line.strip()]
-    yield from _listed(lines, pattern, base)
+    lines = [line.strip() for line in b"".join(parts).decode("utf-8", "replace").splitlines()]
+    yield from _listed([line for line in lines if line], pattern, base)
 
 
 def _listed(lines: Iterable[str], pattern: str, base: str | None) -> Iterator[ArchiveFile]:
     for line in lines:
         address = line
-        if "://" not in line:
-            if base is None:
-                raise ConfigurationError(
-                    f"{pattern} lists paths without a place: name it with --base, such as "
-                    "--base https://data.commoncrawl.org/."
-                )
+        if base is not None and "://" not in line:
             address = f"{base.rstrip('/')}/{line.lstrip('/')}"
+        elif "://" not in line and not line.startswith("/"):
+            raise ConfigurationError(
+                f"{pattern} lists paths without a place: name it with --base, such as "
+                "--base https://data.commoncrawl.org/."
+            )
         kind = kind_of(line)
         if kind in ("warc", "arc", "wacz"):
             yield ArchiveFile(address, kind, UNKNOWN_SIZE, "listed")

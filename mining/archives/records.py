@@ -18,24 +18,32 @@ class SourceLostError(OSError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of reading, in bytes: of one record's block, and of what one archive may inflate to."""
+    """Limits of reading: bytes of one record's block."""
 
     record_bytes: int = 64 << 20
-    archive_bytes: int = 1 << 40
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record stands: the archive, the member of a container (or ''), and the offset that `read_at` takes."""
+    """Where a record stands: the archive, the member of a container (or ''), the offset in bytes of the compressed
+    member or, without compression, of the record itself, and how many records stand before it in that member."""
 
     archive: str
     member: str
     offset: int
+    index: int = 0
 
     @property
     def key(self) -> str:
         """The record's name in marks and in `rejected/`."""
-        return f"{self.archive}{'!' + self.member if self.member else ''}@{self.offset}"
+        container = f"!{self.member}" if self.member else ""
+        index = f"#{self.index}" if self.index else ""
+        return f"{self.archive}{container}@{self.offset}{index}"
+
+    @property
+    def beyond(self) -> str:
+        """Names in marks what stands between this record and the next one."""
+        return f"{self.key}+"
 
 
 @dataclass
@@ -70,27 +78,3 @@ class Damage:
     place: Place
     error: str
     detail: str
-
-
-def dechunk(body: bytes) -> bytes:
-    """Undo the chunked transfer coding. A body that is not chunked after all, as some crawlers store it, comes back
-    as it is; one that was cut comes back as far as it goes."""
-    parts: list[bytes] = []
-    start = 0
-    while True:
-        end = body.find(b"\r\n", start, start + 64)
-        size_text = body[start:end].split(b";")[0].strip() if end >= 0 else b""
-        try:
-            size = int(size_text, 16) if size_text and not size_text.startswith((b"-", b"+")) else -1
-        except ValueError:
-            size = -1
-        if size < 0:
-            return b"".join(parts) if parts else body
-        if size == 0:
-            return b"".join(parts)
-        parts.append(body[end + 2 : end + 2 + size])
-        start = end + 2 + size
-        if start >= len(body):
-            return b"".join(parts)
-        if body[start : start + 2] == b"\r\n":
-            start += 2

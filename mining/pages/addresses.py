@@ -13,6 +13,8 @@ _EXTRACT = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 _PORTS = {"http": "80", "https": "443"}
 #: Characters of a path or query that stay as they are; % too, so that what is quoted is not quoted again.
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
+_PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _MAX_ADDRESS = 4096
 #: References that only stand behind the base's folder: no scheme, host, query, dots to follow or empty segments.
 _PLAIN = re.compile(r"[\w%~-][\w%~.-]*(?:/[\w%~-][\w%~.-]*)*", re.ASCII)
@@ -54,9 +56,15 @@ def _folder(base: str) -> str:
 
 def match_key(address: str) -> str:
     """The form in which an address of a page meets the address of a record: scheme and host in lower case, no default
-    port, unsafe characters percent-encoded (UTF-8), percent signs upper case, no fragment."""
+    port, dots and backslashes in the path resolved, unsafe characters percent-encoded (UTF-8) and unreserved ones not,
+    percent signs upper case, no fragment."""
+    address = address.partition("#")[0]
+    if "\\" in address:
+        # Browsers take a backslash before the query for a slash.
+        before, mark, query = address.partition("?")
+        address = before.replace("\\", "/") + mark + query
     try:
-        parts = urlsplit(address.partition("#")[0])
+        parts = urlsplit(address)
         host = (parts.hostname or "").encode("idna").decode() if parts.hostname else ""
         port = parts.port
     except (ValueError, UnicodeError):
@@ -66,8 +74,22 @@ def match_key(address: str) -> str:
     scheme = parts.scheme.lower()
     if port is not None and str(port) != _PORTS.get(scheme):
         host = f"{host}:{port}"
-    path = _upper_percents(quote(parts.path, safe=_SAFE)) or "/"
-    return urlunsplit((scheme, host, path, _upper_percents(quote(parts.query, safe=_SAFE)), ""))
+    path = _percents(quote(parts.path, safe=_SAFE)) or "/"
+    if "/." in path:
+        path = _without_dots(path)
+    return urlunsplit((scheme, host, path, _percents(quote(parts.query, safe=_SAFE)), ""))
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986, 5.2.4."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == ".." and kept:
+            kept.pop()
+        elif segment not in (".", ".."):
+            kept.append(segment)
+    return f"/{'/'.join(kept)}{'/' if segments[-1] in ('.', '..') and kept else ''}"
 
 
 @lru_cache(maxsize=4096)
@@ -85,5 +107,10 @@ def site_of(address: str) -> str:
         return ""
 
 
-def _upper_percents(text: str) -> str:
-    return re.sub(r"%[0-9a-fA-F]{2}", lambda found: found[0].upper(), text)
+def _percents(text: str) -> str:
+    return _PERCENT.sub(_percent, text) if "%" in text else text
+
+
+def _percent(found: re.Match[str]) -> str:
+    character = chr(int(found[0][1:], 16))
+    return character if character in _UNRESERVED else found[0].upper()

@@ -9,6 +9,7 @@ from resiliparse.parse.encoding import EncodingDetector, map_encoding_to_html5
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"""<meta[^>]{0,512}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
+_XML = re.compile(rb"""\s{0,99}<\?xml[^>]{0,512}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 _META_BYTES = 4096
 _DETECT_BYTES = 64 << 10
@@ -25,12 +26,15 @@ def decode_page(body: bytes, content_type: str | None) -> tuple[str, str]:
         name = meta[1].decode("ascii")
         # A page that could be read up to here is no UTF-16, whatever it says.
         stated.append("utf-8" if name.lower().startswith("utf-16") else name)
+    elif declaration := _XML.match(body[:_META_BYTES]):
+        stated.append(declaration[1].decode("ascii"))
     for name in stated:
         encoding = _known(name)
         if encoding is not None:
             return body.decode(encoding, "replace"), encoding
     try:
-        return body.decode("utf-8"), "utf-8"
+        # A body may be cut in the middle of a character.
+        return codecs.getincrementaldecoder("utf-8")().decode(body), "utf-8"
     except UnicodeDecodeError:
         detector = EncodingDetector()
         detector.update(body[:_DETECT_BYTES])

@@ -18,6 +18,8 @@ _LD_LICENSE = re.compile(r'"license"\s*:', re.IGNORECASE)
 _HEAD = (
     "base, title, meta, link, h1, a[rel~=license], a[href*='creativecommons.org/'], script[type='application/ld+json']"
 )
+#: What states a licence, the surest first.
+_BY_RELATION, _BY_LINK, _BY_DATA, _BY_META = range(4)
 _DETECTED = 2000
 _SURE = 0.9
 
@@ -32,6 +34,8 @@ class Head:
     canonical: str | None = None
     license: str | None = None
     base: str | None = None
+    #: Whether the licence is an address rather than a name.
+    license_link: bool = False
     directives: set[str] = field(default_factory=set)
 
 
@@ -39,6 +43,7 @@ def read_head(root: Any, agent: str) -> Head:
     """Read the head of a tree (selectolax' lexbor nodes) for the agent whose robots directives count."""
     head = Head(language=_language(root.attributes.get("lang") or root.attributes.get("xml:lang")))
     names: dict[str, str] = {}
+    licenses: dict[int, str] = {}
     first_heading: str | None = None
     for node in root.css(_HEAD):
         attributes, tag = node.attributes, node.tag
@@ -55,13 +60,19 @@ def read_head(root: Any, agent: str) -> Head:
             first_heading = first_heading or clean(node.text())
         elif tag == "link" and "canonical" in (attributes.get("rel") or "").lower().split():
             head.canonical = head.canonical or (attributes.get("href") or "").strip() or None
-        else:
-            head.license = head.license or _license(tag, attributes, node)
+        elif (stated := _license(tag, attributes, node)) is not None:
+            licenses.setdefault(*stated)
     head.title = head.title or clean(names.get("og:title")) or first_heading
     head.description = clean(names.get("description")) or clean(names.get("og:description"))
-    stated = names.get("content-language") or names.get("og:locale")
-    head.language = head.language or _language(stated)
-    head.license = head.license or clean(names.get("dc.rights.license") or names.get("dcterms.license"))
+    locale = names.get("content-language") or names.get("og:locale")
+    head.language = head.language or _language(locale)
+    for name in ("dc.rights.license", "dcterms.license"):
+        if (value := clean(names.get(name))) is not None:
+            licenses.setdefault(_BY_META, value)
+    if licenses:
+        rank = min(licenses)
+        head.license = licenses[rank]
+        head.license_link = rank < _BY_DATA or head.license.startswith(("http://", "https://", "/"))
     return head
 
 
@@ -107,20 +118,22 @@ _THREE_LETTERS = {
 }
 
 
-def _license(tag: str, attributes: dict[str, str | None], node: Any) -> str | None:
-    href = (attributes.get("href") or "").strip()
+def _license(tag: str, attributes: dict[str, str | None], node: Any) -> tuple[int, str] | None:
+    """How surely an element states the page's licence (less is surer), and the licence."""
+    href = clean(attributes.get("href"))
     if tag in ("a", "link"):
-        if "license" in (attributes.get("rel") or "").lower().split() and href:
-            return clean(href)
-        found = _CREATIVE_COMMONS.match(href)
-        return found[0] if found else None
+        if href and "license" in (attributes.get("rel") or "").lower().split():
+            return _BY_RELATION, href
+        found = _CREATIVE_COMMONS.match(href or "")
+        return (_BY_LINK, found[0]) if found else None
     if tag == "script":
-        return _linked_data_license(node.text() or "")
+        value = _linked_data_license(node.text() or "")
+        return (_BY_DATA, value) if value else None
     return None
 
 
 def _linked_data_license(text: str) -> str | None:
-    """`license` anywhere in a JSON-LD block: an address, or an object's @id or url."""
+    """`license` anywhere in a JSON-LD block: an address or a name, an object's @id or url, or the first of several."""
     if not _LD_LICENSE.search(text):
         return None
     try:
@@ -130,12 +143,14 @@ def _linked_data_license(text: str) -> str | None:
     while todo:
         one = todo.pop()
         if isinstance(one, list):
-            todo += one
+            todo += reversed(one)
         elif isinstance(one, dict):
             value = one.get("license")
+            if isinstance(value, list) and value:
+                value = value[0]
             if isinstance(value, dict):
                 value = value.get("@id") or value.get("url")
             if isinstance(value, str) and value.strip():
                 return clean(value)
-            todo += one.values()
+            todo += reversed(one.values())
     return None

@@ -15,8 +15,9 @@ from selectolax.lexbor import LexborHTMLParser
 from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
 from mining.pages.addresses import BadAddressError, resolve, site_of
+from mining.pages.captions import WORDS as CAPTION_WORDS
 from mining.pages.charset import decode_page
-from mining.pages.nesting import cut_nesting
+from mining.pages.costly_markup import tame
 from mining.pages.page import detected_language, read_head, stated_language
 from mining.pages.places import Picture, walk
 from schemas.ids import image_id, page_id, payload_digest
@@ -55,7 +56,8 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
     """
     outcomes.entered("page")
     text, charset = decode_page(capture.body[: limits.html_bytes], _first(capture.header_values("content-type")))
-    root = LexborHTMLParser(cut_nesting(text)).root
+    text = tame(text)
+    root = LexborHTMLParser(text).root
     digest = payload_digest(capture.body)
     page = page_id(capture.url, digest)
     if root is None:
@@ -63,7 +65,15 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
         return
     head = read_head(root, agent)
     stated = stated_language(head, capture.header_values("content-language"))
-    found = walk(root, limits.places, styles="url(" in text, text=stated is None)
+    lower = text.lower()
+    found = walk(
+        root,
+        limits.places,
+        styles="url(" in lower,
+        captions=any(word in lower for word in CAPTION_WORDS),
+        templates="<template" in lower,
+        text=stated is None,
+    )
     directives = head.directives | response_directives(capture.headers, agent)
     refused = signals(directives) | ({"list"} if named_by(opt_outs, capture.url) else set())
     base = _base(capture.url, head.base)
@@ -76,7 +86,7 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
             "description": head.description,
             "language": stated or detected_language(found.text),
             "canonical": _resolved(base, head.canonical),
-            "license": _resolved(base, head.license) if head.license and "/" in head.license else head.license,
+            "license": _resolved(base, head.license) if head.license_link else head.license,
             "opt_out": joined(refused),
             "robots": ",".join(sorted(directives)) or None,
             "crawl_date": capture.date,
@@ -166,14 +176,18 @@ class _PlaceRows:
     def _inline(self, reference: str) -> str:
         """An image in the markup itself becomes a row of `images`, and its address one that names its content."""
         head, comma, data = reference.partition(",")
-        if len(data) > self._limits.data_uri_bytes * 4 // 3:
+        # Three characters a byte at most, where all are percent-encoded.
+        if len(data) > self._limits.data_uri_bytes * 3:
             raise BadAddressError("data_uri_too_large")
         try:
             body = unquote_to_bytes(data)
-            if head.lower().endswith(";base64"):
+            if head.rstrip().lower().endswith(";base64"):
+                body = b"".join(body.split())
                 body = base64.b64decode(body + b"=" * (-len(body) % 4))
         except (binascii.Error, ValueError) as error:
             raise BadAddressError("data_uri_no_image") from error
+        if len(body) > self._limits.data_uri_bytes:
+            raise BadAddressError("data_uri_too_large")
         kind = image_type(body) if comma else None
         if kind is None or kind == "image/svg+xml":
             raise BadAddressError("data_uri_no_image")

@@ -6,31 +6,14 @@ is looked up among a few ancestors.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mining.pages.srcset import parse_srcset
+from mining.pages.captions import read_captions
+from mining.pages.picture_markup import Address, declared, full_picture, of_attributes, of_sources, of_style
 
-#: Attributes in which scripts that load pictures late keep the address.
-LAZY_SOURCES = (
-    "data-src",
-    "data-original",
-    "data-lazy-src",
-    "data-lazy",
-    "data-echo",
-    "data-hi-res-src",
-    "data-full-src",
-    "data-large-file",
-    "data-orig-file",
-    "data-image",
-)
-LAZY_SRCSETS = ("data-srcset", "data-lazy-srcset")
-IMAGE_PATH = re.compile(r"\.(?:jpe?g|png|gif|webp|bmp|tiff?|avif|jp2)(?:[?#]|$)", re.IGNORECASE)
-_STYLE_URL = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(['\"]?)(.*?)\1\s*\)", re.IGNORECASE)
-_LENGTH = re.compile(r"\s*(\d{1,5})(?:\.\d+)?(?:px)?\s*$")
-_STYLE_LENGTH = {side: re.compile(rf"(?:^|;)\s*{side}\s*:\s*(\d{{1,5}})(?:\.\d+)?px") for side in ("width", "height")}
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _MET = "img, h1, h2, h3, h4, h5, h6, meta"
 _STYLED = ", [style*='url(']"
@@ -38,21 +21,9 @@ _UNSEEN = ["script", "style", "template", "title", "textarea", "iframe"]
 #: What marks a picture's place in the text: HTML parsers let no such character into a tree.
 _MARK = "\x00"
 _NO_CONTENT = frozenset({"html", "body", "table", "tr", "td", "th", "header", "footer", "nav", "button", "input"})
-_CAPTION_BOX = re.compile(r"figure|thumb|caption|gallery|image", re.IGNORECASE)
-_CAPTIONS = "figcaption, [class*=caption], [class*=gallerytext], [class*=legend]"
 _CLIMB = 5
-_MAX_CAPTIONS = 5000
 AROUND = 300
 _TEXT = 500
-
-
-@dataclass
-class Address:
-    """One address that the markup of a picture names, as it is written, and which markup that is."""
-
-    reference: str
-    source: str
-    size: float = 0.0
 
 
 @dataclass
@@ -105,12 +76,25 @@ def clean(text: str | None, limit: int = _TEXT) -> str | None:
     return " ".join(text[: limit * 4].split())[:limit].strip() or None
 
 
-def walk(root: Any, max_pictures: int, *, styles: bool = True, text: bool = True) -> PageWalk:
+def walk(
+    root: Any,
+    max_pictures: int,
+    *,
+    styles: bool = True,
+    captions: bool = True,
+    templates: bool = True,
+    text: bool = True,
+) -> PageWalk:
     """Walk a tree (selectolax' lexbor nodes). After `max_pictures` pictures only their plain addresses are taken.
 
-    `styles` is whether the markup has inline backgrounds at all, `text` whether the running text is wanted even
-    without pictures: both cost time. The tree loses its scripts and gains marks: read anything else from it before."""
-    return _Walker(max_pictures).walk(root, styles, text)
+    `styles`, `captions` and `templates` say whether the markup has inline backgrounds, captions and templates at all,
+    `text` whether the running text is wanted even without pictures: all cost time. The tree loses its scripts and
+    gains marks: read anything else from it before."""
+    walker = _Walker(max_pictures)
+    found = walker.walk(root, styles, captions, text)
+    if templates:
+        walker.templates(root)
+    return found
 
 
 class _Walker:
@@ -124,11 +108,14 @@ class _Walker:
         self._headings: str | None = None
         self._by_node: dict[int, Picture] = {}
         self._marked: list[tuple[Any, Picture]] = []
-        self._captions: dict[int, str] | None = None
+        self._sources: dict[int, list[Address]] = {}
+        #: Pictures with the elements around them, and how many of them each element holds.
+        self._boxed: list[tuple[Picture, list[Any]]] = []
+        self._held: Counter[int] = Counter()
 
-    def walk(self, root: Any, styles: bool, text: bool) -> PageWalk:
+    def walk(self, root: Any, styles: bool, captions: bool, text: bool) -> PageWalk:
         before = 0
-        self._root = root
+        self._captions = captions
         for node in root.css(_MET + _STYLED if styles else _MET):
             # A node that two selectors match comes twice.
             if node.mem_id == before:
@@ -143,22 +130,38 @@ class _Walker:
                 self._open_graph(node)
             if styles and tag not in ("img", "meta"):
                 self._style(node)
+        if self._boxed:
+            self._read_captions(root)
         if text or self._marked:
             self._read_text(root)
         return self._walk
 
+    def templates(self, root: Any) -> None:
+        """Pictures in `<template>` elements, which are no part of the tree: scripts put them into the page."""
+        self._headings, self._captions = None, False
+        for fragment in root.template_fragments():
+            for node in fragment.css("img"):
+                self._image(node, placed=False)
+
+    def _read_captions(self, root: Any) -> None:
+        captions = read_captions(root, _ancestors, clean)
+        for picture, ancestors in self._boxed:
+            picture.caption = captions.of(ancestors, self._held)
+
     def _read_text(self, root: Any) -> None:
         """The page's text with single blanks, and each picture's place in it."""
-        for node, _ in self._marked:
-            node.insert_before(_MARK)
+        for number, (node, _) in enumerate(self._marked):
+            node.insert_before(f"{_MARK}{number} ")
         root.strip_tags(_UNSEEN)
-        text = " ".join(root.text(separator=" ").split())
-        pieces = f"{text} ".split(f"{_MARK} ")
-        self._walk.text = "".join(pieces)
-        offset = 0
-        for piece, (_, picture) in zip(pieces, self._marked, strict=False):
-            offset += len(piece)
-            picture.offset = offset
+        first, *marked = " ".join(root.text(separator=" ").split()).split(_MARK)
+        parts = [first]
+        offset = len(first)
+        for piece in marked:
+            name, _, rest = f"{piece} ".partition(" ")
+            self._marked[int(name)][1].offset = offset
+            parts.append(rest)
+            offset += len(rest)
+        self._walk.text = "".join(parts)
 
     def _heading(self, level: int, node: Any) -> None:
         if any(one.tag in _HEADINGS for one in _ancestors(node)):
@@ -171,29 +174,35 @@ class _Walker:
             self._path.append((level, text))
         self._headings = " > ".join(text for _, text in self._path)[:_TEXT] or None
 
-    def _add(self, picture: Picture, node: Any = None) -> None:
+    def _add(self, picture: Picture, node: Any = None, ancestors: list[Any] | None = None) -> None:
         picture.heading = self._headings
         self._walk.pictures.append(picture)
         if node is not None:
             self._marked.append((node, picture))
+        if self._captions and ancestors is not None:
+            self._boxed.append((picture, ancestors))
+            self._held.update(one.mem_id for one in ancestors)
 
-    def _image(self, node: Any) -> None:
+    def _full(self) -> bool:
+        return len(self._walk.pictures) >= self._max
+
+    def _image(self, node: Any, placed: bool = True) -> None:
         attributes = node.attributes
         addresses = [Address(attributes["src"].strip(), "img")] if (attributes.get("src") or "").strip() else []
-        if len(self._walk.pictures) >= self._max:
+        if self._full():
             if addresses:
                 self._walk.pictures.append(Picture(addresses))
             return
-        addresses += _of_attributes(attributes)
+        addresses += of_attributes(attributes)
         ancestors = list(_ancestors(node))
-        addresses += _of_picture(ancestors)
-        if (link := _full_picture(ancestors)) is not None:
+        addresses += self._of_picture(ancestors)
+        if (link := full_picture(ancestors)) is not None:
             addresses.append(Address(link, "link"))
         if not addresses:
             return
         noscript = next((one for one in ancestors[:3] if one.tag == "noscript"), None)
         lazy = self._lazy_twin(noscript) if noscript is not None else None
-        if lazy is not None:
+        if lazy is not None and all(one.source != "noscript" for one in lazy.addresses):
             for address in addresses:
                 address.source = "noscript" if address.source == "img" else address.source
             lazy.addresses += addresses
@@ -204,12 +213,21 @@ class _Walker:
             addresses,
             clean(attributes.get("alt")),
             clean(attributes.get("title")) or _link_title(ancestors),
-            self._caption(ancestors),
-            width=_declared(attributes.get("width"), style, "width"),
-            height=_declared(attributes.get("height"), style, "height"),
+            width=declared(attributes.get("width"), style, "width"),
+            height=declared(attributes.get("height"), style, "height"),
         )
-        self._add(picture, node)
+        self._add(picture, node if placed else None, ancestors)
         self._by_node[node.mem_id] = picture
+
+    def _of_picture(self, ancestors: list[Any]) -> list[Address]:
+        if not ancestors or ancestors[0].tag != "picture":
+            return []
+        key = ancestors[0].mem_id
+        if key not in self._sources:
+            self._sources[key] = of_sources(ancestors[0])
+            return self._sources[key]
+        # Only the first image of a picture has its sources.
+        return []
 
     def _lazy_twin(self, noscript: Any) -> Picture | None:
         """The picture right before a `<noscript>`, whose plain form the element holds."""
@@ -231,28 +249,27 @@ class _Walker:
         attributes = node.attributes
         name = (attributes.get("property") or attributes.get("name") or "").lower()
         content = (attributes.get("content") or "").strip()
-        if name in ("og:image", "og:image:url") and content:
+        if not content:
+            return
+        if name in ("og:image", "og:image:url"):
             self._add(Picture([Address(content, "og")]))
-
-    def _caption(self, ancestors: Iterable[Any]) -> str | None:
-        """The caption in the nearest box around a picture that is made for one."""
-        for node in ancestors:
-            if node.tag == "figure" or _CAPTION_BOX.search(node.attributes.get("class") or ""):
-                if self._captions is None:
-                    self._captions = _captions(self._root)
-                if (text := self._captions.get(node.mem_id)) is not None:
-                    return text
-        return None
+        elif name == "og:image:alt" and self._walk.pictures and self._walk.pictures[-1].addresses[0].source == "og":
+            self._walk.pictures[-1].alt = clean(content)
 
     def _style(self, node: Any) -> None:
         """An inline background of a box that is no furniture."""
-        attributes = node.attributes
-        found = _STYLE_URL.search(attributes.get("style") or "")
-        if found is None or not found[2].strip() or node.tag in _NO_CONTENT or len(self._walk.pictures) >= self._max:
+        if node.tag in _NO_CONTENT:
             return
-        label = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
-        caption = self._caption(_ancestors(node))
-        self._add(Picture([Address(found[2].strip(), "style")], alt=label, caption=caption), node)
+        attributes = node.attributes
+        address = of_style(attributes.get("style"))
+        if address is None:
+            return
+        picture = Picture([Address(address, "style")])
+        if self._full():
+            self._walk.pictures.append(picture)
+            return
+        picture.alt = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
+        self._add(picture, node, list(_ancestors(node)))
 
 
 def _ancestors(node: Any) -> Iterator[Any]:
@@ -263,62 +280,5 @@ def _ancestors(node: Any) -> Iterator[Any]:
         yield node
 
 
-def _captions(root: Any) -> dict[int, str]:
-    """The first caption in each box, by the box's node, read once for a page."""
-    found: dict[int, str] = {}
-    seen: set[int] = set()
-    for node in root.css(_CAPTIONS)[:_MAX_CAPTIONS]:
-        ancestors = list(_ancestors(node))
-        seen.add(node.mem_id)
-        # A box whose class says caption may hold the caption proper; what nests deeper would be read again and again.
-        if sum(one.mem_id in seen for one in ancestors) > 1:
-            continue
-        if (text := clean(node.text())) is not None:
-            for one in ancestors:
-                found.setdefault(one.mem_id, text)
-    return found
-
-
-def _of_attributes(attributes: dict[str, str | None]) -> list[Address]:
-    """Addresses in `srcset` and in the attributes of scripts that load late."""
-    srcset = attributes.get("srcset")
-    found = [Address(url, "srcset", size) for url, size in parse_srcset(srcset)] if srcset else []
-    if any(name.startswith("data-") for name in attributes):
-        for name in LAZY_SOURCES:
-            value = (attributes.get(name) or "").strip()
-            if value and not value.startswith(("{", "[")):
-                found.append(Address(value, "lazy"))
-        for name in LAZY_SRCSETS:
-            found += [Address(url, "lazy", size) for url, size in parse_srcset(attributes.get(name) or "")]
-    return found
-
-
-def _of_picture(ancestors: list[Any]) -> list[Address]:
-    """Addresses of the `<source>` elements of a `<picture>` around the image."""
-    if not ancestors or ancestors[0].tag != "picture":
-        return []
-    found = []
-    for source in ancestors[0].css("source"):
-        attributes = source.attributes
-        for name in ("srcset", *LAZY_SRCSETS):
-            found += [Address(url, "picture", size) for url, size in parse_srcset(attributes.get(name) or "")]
-    return found
-
-
-def _full_picture(ancestors: list[Any]) -> str | None:
-    """Where a link around a thumbnail leads, if that is a picture."""
-    for node in ancestors[:3]:
-        if node.tag == "a":
-            href = (node.attributes.get("href") or "").strip()
-            return href if IMAGE_PATH.search(href) else None
-    return None
-
-
 def _link_title(ancestors: list[Any]) -> str | None:
     return next((clean(one.attributes.get("title")) for one in ancestors[:3] if one.tag == "a"), None)
-
-
-def _declared(value: str | None, style: str, side: str) -> int | None:
-    found = _LENGTH.match(value) if value else None
-    found = found or _STYLE_LENGTH[side].search(style)
-    return int(found[1]) if found else None

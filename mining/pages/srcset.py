@@ -8,11 +8,12 @@ _CANDIDATE = re.compile(r"[\s,]*([^\s,](?:[^\s]*[^\s,])?)(,|\s+[^,(]*(?:\([^)]*\
 _DESCRIPTOR = re.compile(r"(\d+(?:\.\d+)?)([wx])")
 
 
-def parse_srcset(text: str) -> list[tuple[str, float]]:
-    """Addresses with their size, in document order: width in pixels for `w`, density × 1000 for `x` and for none."""
+def parse_srcset(text: str, limit: int = 1000) -> list[tuple[str, float]]:
+    """The first `limit` addresses with their size, in document order: width in pixels for `w`, density × 1000 for `x`
+    and for none."""
     found: list[tuple[str, float]] = []
     position = 0
-    while position < len(text) and (candidate := _CANDIDATE.match(text, position)):
+    while position < len(text) and len(found) < limit and (candidate := _CANDIDATE.match(text, position)):
         position = max(candidate.end(), position + 1)
         address, rest = candidate[1], candidate[2].strip().rstrip(",")
         descriptor = _DESCRIPTOR.fullmatch(rest.split()[0]) if rest else None

@@ -75,7 +75,7 @@ def test_wacz_members_are_read_and_tricks_are_refused(tmp_path, site_warc):
     records = [one for one in found if isinstance(one, Record)]
     assert {one.place.member for one in records} == {"archive/data.warc.gz"}
     assert [one.error for one in found if isinstance(one, Damage)] == ["unsafe_member_name"]
-    again = read_record_at(str(path), records[3].place.member, records[3].place.offset, Limits())
+    again = read_record_at(records[3].place, records[3].url, Limits())
     assert again.body == records[3].body
 
 

@@ -1,9 +1,15 @@
 import gzip
 import io
+import random
+import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mining.archives.records import Damage, Limits, Record, dechunk
+from mining.archives.inputs import list_inputs
+from mining.archives.read import read_record_at, read_records
+from mining.archives.records import Damage, Limits, Record
 from mining.archives.warc import read_warc, read_warc_at
 
 
@@ -94,31 +100,137 @@ def test_a_record_over_the_limit_is_not_read(site_warc):
     assert all(one.body == b"" for one in large)
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", b"hello world"),
-        (b"5;name=value\r\nhello\r\n0\r\n\r\n", b"hello"),
-        (b"5\r\nhello\r\n6\r\n wor", b"hello wor"),
-        (b"<html>not chunked</html>", b"<html>not chunked</html>"),
-        (b"", b""),
-        (b"-5\r\nhello", b"-5\r\nhello"),
-        (b"5\r\nhello\r\nzz\r\n", b"hello"),
-    ],
-)
-def test_dechunk(body, expected):
-    assert dechunk(body) == expected
+def lz4_frame(data: bytes) -> bytes:
+    import lz4.frame
+
+    return lz4.frame.compress(data, content_checksum=True)
 
 
-@pytest.mark.parametrize("compression", ["zst", "lz4"])
-def test_other_compressions(site_warc, compression):
-    plain = gzip.decompress(site_warc.read_bytes())
-    if compression == "zst":
-        import zstandard
+def zstd_frame(data: bytes) -> bytes:
+    import zstandard
 
-        data = zstandard.ZstdCompressor().compress(plain)
+    return zstandard.ZstdCompressor().compress(data)
+
+
+COMPRESSIONS = {"plain": bytes, "gz": gzip.compress, "zst": zstd_frame, "lz4": lz4_frame}
+
+
+def record(number: int, body: bytes = b"<p>", length: int | str | None = None, more: bytes = b"") -> bytes:
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + body
+    stated = str(len(block) if length is None else length).encode()
+    head = b"WARC/1.1\r\nWARC-Type: response\r\nWARC-Date: 2026-05-04T03:02:01.123456Z\r\n" + more
+    head += b"Content-Type: application/http; msgtype=response\r\nWARC-Target-URI: <http://a.example/%d>\r\n" % number
+    return head + b"Content-Length: " + stated + b"\r\n\r\n" + block + b"\r\n\r\n"
+
+
+def urls(found) -> list[str]:
+    return [one.url.removeprefix("http://a.example/") for one in found if isinstance(one, Record)]
+
+
+def damages(found) -> list[str]:
+    return [one.error for one in found if isinstance(one, Damage)]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_every_record_is_found_again_however_records_are_compressed(tmp_path, compression, together):
+    """One member a record, as archives should be, or several in one, or all in one."""
+    parts = [record(number, b"<p>%d" % number * 2000) for number in range(5)]
+    data = b"".join(
+        COMPRESSIONS[compression](b"".join(parts[start : start + together])) for start in range(0, 5, together)
+    )
+    path = tmp_path / f"a.warc{'' if compression == 'plain' else '.' + compression}"
+    path.write_bytes(data)
+    found = list(read_records(list_inputs([str(path)])[0], Limits(), lambda key: None, {}))
+    assert urls(found) == list("01234")
+    assert len({one.place.key for one in found}) == 5
+    for one in found:
+        assert read_record_at(one.place, one.url, Limits()).body == one.body
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_zstandard_with_a_dictionary_of_the_file(compressed):
+    import zstandard
+
+    dictionary = zstandard.train_dictionary(2000, [record(number * 7919) for number in range(1000)])
+    inside = dictionary.as_bytes()
+    held = zstd_frame(inside) if compressed else inside
+    frame = struct.pack("<II", 0x184D2A5D, len(held)) + held
+    compressor = zstandard.ZstdCompressor(dict_data=dictionary)
+    frames = [compressor.compress(record(number, b"<p>%d" % number)) for number in range(4)]
+    whole = frame + b"".join(frames)
+    assert urls(read(whole)) == list("0123")
+    broken = bytearray(whole)
+    start = len(frame) + len(frames[0])
+    broken[start + 8 : start + 20] = b"\xff" * 12
+    found = read(bytes(broken))
+    assert urls(found) == list("023")
+    assert damages(found) == ["broken_record"]
+    assert read_warc_at(io.BytesIO(whole), found[-1].place, Limits()).url == "http://a.example/3"
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("length", [10**12, 10**30, 5000, -5, "many", ""])
+def test_a_record_that_lies_about_its_length_costs_no_other(compression, length):
+    parts = [record(0), record(1, b"<p>lie", length=length), record(2), record(3)]
+    found = read(b"".join(map(COMPRESSIONS[compression], parts)))
+    assert urls([one for one in found if not isinstance(one, Damage) and one.url != "http://a.example/1"]) == list(
+        "023"
+    )
+    assert len(found) == 4
+    lie = found[1]
+    if isinstance(length, int) and length > Limits().record_bytes:
+        assert lie.too_large
+    elif isinstance(length, int) and length > 0:
+        assert lie.body == b"<p>lie"
     else:
-        import lz4.frame
+        assert lie.error == "broken_record"
 
-        data = lz4.frame.compress(plain)
-    assert [one.url for one in read(data)] == [one.url for one in read(plain)]
+
+def test_a_member_that_breaks_in_the_middle_keeps_what_stands_before():
+    noise = random.Random(0).randbytes(200_000)
+    members = [gzip.compress(record(number, noise)) for number in range(3)]
+    broken = bytearray(b"".join(members))
+    broken[len(members[0]) + 100_000 : len(members[0]) + 100_010] = b"\0" * 10
+    found = read(bytes(broken))
+    assert urls(found) == list("012")
+    assert [len(one.body) for one in found] == [200_000, pytest.approx(65_000, abs=40_000), 200_000]
+    assert noise.startswith(found[1].body)
+
+
+def test_a_file_whose_first_bytes_are_gone_is_read_from_its_second_member():
+    members = [gzip.compress(record(number)) for number in range(3)]
+    found = read(b"\xff" * 40 + b"".join(members)[40:])
+    assert urls(found) == list("12")
+    assert damages(found) == ["broken_record"]
+
+
+def test_a_block_without_http_headers_is_all_body():
+    block = b"<html>no headers"
+    data = record(1).replace(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>", block)
+    stated = len(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>")
+    [found] = read(data.replace(b"Content-Length: %d" % stated, b"Content-Length: %d" % len(block)))
+    assert (found.status, found.body) == (None, block)
+
+
+def test_the_process_that_died_behind_a_record_does_not_cost_it(members):
+    """What hangs a reader may be junk between records: the record before it is not to blame."""
+    data, starts = members
+    marks = []
+    list(read_warc(io.BytesIO(data), "a.warc.gz", "", Limits(), marks.append, {}))
+    assert marks[-1] == f"a.warc.gz@{starts[-1]}+"
+    found = read(data, {f"a.warc.gz@{starts[2]}+": "timed_out"})
+    assert len([one for one in found if isinstance(one, Record)]) == len(starts)
+    assert damages(found) == ["timed_out"]
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_damage_ends_and_raises_nothing(data):
+    compress = COMPRESSIONS[data.draw(st.sampled_from(list(COMPRESSIONS)))]
+    whole = bytearray(b"".join(compress(record(number, b"<p>%d" % number * 50)) for number in range(4)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(whole) - 1))
+        whole[at : at + data.draw(st.integers(0, 60))] = data.draw(st.binary(max_size=60))
+    found = read(bytes(whole) or b"x")
+    assert len(found) <= 20

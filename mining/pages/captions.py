@@ -1,0 +1,62 @@
+"""Captions of pictures: `<figcaption>`, and elements whose class says that they are one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_CAPTION_BOX = re.compile(r"figure|thumb|caption|gallery|image", re.IGNORECASE)
+_CAPTIONS = "figcaption, [class*=caption i], [class*=gallerytext i], [class*=legend i]"
+_MAX_CAPTIONS = 5000
+#: One of these words stands in the markup of every page with captions.
+WORDS = ("caption", "gallerytext", "legend")
+
+
+@dataclass
+class Captions:
+    """The captions of a page by the elements that hold them, up to a few levels."""
+
+    first: dict[int, str] = field(default_factory=dict)
+    count: Counter[int] = field(default_factory=Counter)
+
+    def of(self, ancestors: Sequence[Any], pictures: Counter[int]) -> str | None:
+        """The caption in the nearest element around a picture that holds one, if it is meant for the picture: the
+        element is a figure or of a class for pictures, or holds no other picture (`pictures` counts them)."""
+        for node in ancestors:
+            text = self.first.get(node.mem_id)
+            if text is None:
+                continue
+            if node.tag == "figure":
+                return text
+            if self.count[node.mem_id] > 1:
+                # A gallery: whose caption is whose cannot be told here.
+                return None
+            if pictures[node.mem_id] == 1 or _CAPTION_BOX.search(node.attributes.get("class") or ""):
+                return text
+            return None
+        return None
+
+
+def read_captions(
+    root: Any, ancestors_of: Callable[[Any], Iterable[Any]], clean: Callable[[str], str | None]
+) -> Captions:
+    """Read each caption once. `ancestors_of` gives the elements around a node, nearest first."""
+    found = Captions()
+    seen: set[int] = set()
+    for node in root.css(_CAPTIONS)[:_MAX_CAPTIONS]:
+        ancestors = list(ancestors_of(node))
+        seen.add(node.mem_id)
+        within = sum(one.mem_id in seen for one in ancestors)
+        # A box whose class says caption may hold the caption proper; what nests deeper would be read again and again.
+        if within > 1 or (text := clean(node.text())) is None:
+            continue
+        for one in ancestors:
+            found.first.setdefault(one.mem_id, text)
+            found.count[one.mem_id] += 1
+            if one.mem_id in seen:
+                # What stands around that one has its text already.
+                break
+    return found
