@@ -74,10 +74,17 @@ def _encode(text: str, codec: str = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    """How Python 3 writes empty bytes in a protocol of Python 2."""
+    return b""
+
+
 _STAND_INS: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
 }
 for _module in ("numpy.core", "numpy._core"):
     _STAND_INS[f"{_module}.multiarray", "_reconstruct"] = _Array
