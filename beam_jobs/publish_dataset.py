@@ -16,9 +16,11 @@ from beam_jobs.publish_index import (
     NearDuplicates,
     NearDuplicateTask,
     SplitTask,
+    addresses,
     moved_images,
     none_if_missing,
     published_images,
+    splits_of,
 )
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
@@ -30,8 +32,8 @@ from publishing.dataset_writer import sort_key, write_file
 from publishing.description import Description, Facts, PublishedFile
 from publishing.documents import documents
 from publishing.finish import StagedFile, check_target, replace_dataset
-from publishing.layout import Estimate, Part, empty_file, plan_files
-from publishing.splits import split_of_unit, split_unit, strictest
+from publishing.layout import TEXT_ROW, Estimate, Part, StoredBytes, empty_file, plan_files
+from publishing.splits import split_of_unit, split_unit
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import Tombstones, read_tombstones
 from schemas.ids import digest
@@ -40,12 +42,13 @@ from schemas.published import IMAGES, PUBLISHED, SPLITS, Configuration
 from schemas.settings import settings_digest
 from schemas.storage import Folder
 
-VERSION = "1"
+VERSION = "2"
 FILES_JOB = "publish_dataset.files"
 #: Where finished parquet files lie until they are linked or copied into `dataset/`.
 FILES_FOLDER = "_work/dataset_files"
 _CONFIGURATIONS = {one.name: one for one in PUBLISHED}
-_TEXT_ROW = 300
+#: Rounds of near duplicates: each takes in one more link of a chain, and chains are short.
+_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -60,40 +63,45 @@ class AssignJob:
     def run(self, shard: Shard, writer: ShardWriter) -> None:
         """Rows of `assigned` and `assigned_images`; counts of rows and bytes by split go into the notes."""
         images = published_images(self.workspace, shard.work["splits"])
-        moved = moved_images(self.workspace, shard.work["moved"])
-        splits = {name: strictest((one.split, moved.get(name, one.split))) for name, one in images.items()}
+        splits = splits_of(images, moved_images(self.workspace, shard.work["moved"]))
+        long = {name: one.place for name, one in images.items() if one.url is None}
+        urls = {name: one.url for name, one in images.items()} | addresses(self.workspace, long)
         manifest = self.workspace.manifests("verify_triplets", [shard.work["key"]])[0]
         sizes = {name: one.place.size for name, one in images.items()}
         statistics = DatasetStatistics()
         totals = {split: [0, 0] for split in SPLITS}
+        stored = {split: StoredBytes() for split in SPLITS}
         named: dict[str, str | None] = {}
         for row in sorted(rows(self.workspace, manifest, "verified"), key=sort_key):
-            split = self._assign(row, splits, writer)
+            split = self._assign(row, splits, urls, writer)
             if split is None:
                 continue
-            kept = [one for one in row["hard_negatives"] if splits.get(one) == split and self._allowed(one, images)]
+            kept = [one for one in row["hard_negatives"] if splits.get(one) == split and self._allowed(one, urls)]
             row["hard_negatives"] = kept
             writer.row("assigned", row | {"split": split})
             statistics.add(split, row)
             totals[split][0] += 1
-            totals[split][1] += _TEXT_ROW + sizes[row["query_image_id"]] + sizes[row["target_image_id"]]
+            totals[split][1] += stored[split].of_row(row, sizes)
             for image_id in (row["query_image_id"], row["target_image_id"], *kept):
                 named[image_id] = named.get(image_id) or row["license"]
         for image_id in sorted(named):
             one = images[image_id]
             place = {"source": one.place.source, "file": one.place.file, "row": one.place.row, "bytes": one.place.size}
-            entry = {"image_id": image_id, "split": splits[image_id], "url": one.url, "license": named[image_id]}
+            entry = {"image_id": image_id, "split": splits[image_id], "url": urls[image_id], "license": named[image_id]}
             writer.row("assigned_images", entry | place)
         writer.notes.update(totals=totals, statistics=statistics.to_json())
 
-    def _assign(self, row: Mapping[str, Any], splits: Mapping[str, str], outcomes: Outcomes) -> str | None:
+    def _assign(
+        self, row: Mapping[str, Any], splits: Mapping[str, str], urls: Mapping[str, str | None], outcomes: Outcomes
+    ) -> str | None:
         """The split of a triplet, None if it is dropped: `taken_down`, `crosses_split`."""
         outcomes.entered("triplet")
         unit = split_unit(self.config, row["site"], row["page_url"])
         split = split_of_unit(self.config.seed, unit, self.config.shares)
-        own = [splits.get(row["query_image_id"]), splits.get(row["target_image_id"])]
+        both = (row["query_image_id"], row["target_image_id"])
+        own = [splits.get(one) for one in both]
         reason = None
-        if self.tombstones.covers_triplet(row):
+        if self.tombstones.covers_triplet(row) or not all(self._allowed(one, urls) for one in both):
             reason = "taken_down"
         elif own != [split, split]:
             reason = "crosses_split"
@@ -105,8 +113,8 @@ class AssignJob:
         outcomes.out("triplet")
         return split
 
-    def _allowed(self, image_id: str, images: Mapping[str, Any]) -> bool:
-        return not self.tombstones.covers_image(image_id, images[image_id].url)
+    def _allowed(self, image_id: str, urls: Mapping[str, str | None]) -> bool:
+        return not self.tombstones.covers_image(image_id, urls.get(image_id))
 
 
 @dataclass(frozen=True)
@@ -165,14 +173,16 @@ class FilesJob:
         return places
 
     def _images(self, task: FileTask) -> tuple[list[dict[str, Any]], dict[str, ImagePlace]]:
-        chosen, places = [], {}
+        chosen: list[dict[str, Any]] = []
+        places: dict[str, ImagePlace] = {}
         for path, start, stop in task.parts:
             for number, (image_id, data) in enumerate(read_answers(self.workspace, path)):
                 if start <= number < stop:
                     row = ImageRow.unpack(image_id, data)
                     places[image_id] = row.place
                     chosen.append({"image_id": image_id, "url": row.url, "license": row.license})
-        return chosen, places
+        long = addresses(self.workspace, {row["image_id"]: places[row["image_id"]] for row in chosen if not row["url"]})
+        return [row | {"url": row["url"] or long[row["image_id"]]} for row in chosen], places
 
 
 @dataclass(frozen=True)
@@ -235,16 +245,35 @@ def _assign(
     tasks += [SplitTask(LocateTask(job, key), number) for number, (job, key) in enumerate(sources)]
     splits = session.index(ImageSplits(workspace, config), tasks, basis)
     asked = [none_if_missing(splits, asker(number)) for number in range(len(mined))]
-    near = [NearDuplicateTask(one, answers.path) for one, answers in zip(shards, asked, strict=True)]
-    moved = session.index(NearDuplicates(workspace, config), near, basis)
+    rounds = _promotions(session, shards, asked, config, basis)
     job = AssignJob(workspace, config, tombstones)
     planned = []
     for number, one in enumerate(verified):
-        promoted = none_if_missing(moved, asker(number))
-        parts = (one.digest, asked[number].digest, promoted.digest, settings, digest(tombstones.to_bytes()))
-        key = session.shard_key(job.stage, VERSION, *parts)
-        planned.append(Shard(key, {"key": one.key, "splits": asked[number].path, "moved": promoted.path}))
+        promoted = [none_if_missing(moved, asker(number)) for moved in rounds]
+        parts = (one.digest, asked[number].digest, *(moved.digest for moved in promoted), settings)
+        key = session.shard_key(job.stage, VERSION, *parts, digest(tombstones.to_bytes()))
+        moved = tuple(one.path for one in promoted)
+        planned.append(Shard(key, {"key": one.key, "splits": asked[number].path, "moved": moved}))
     return session.shards(job, planned)
+
+
+def _promotions(
+    session: Session, shards: Sequence[LocateTask], asked: Sequence[Answers], config: PublishConfig, basis: str
+) -> list[Mapping[str, Answers]]:
+    """Rounds in which images follow their near duplicates to a stricter split, until none does any more."""
+    rounds: list[Mapping[str, Answers]] = []
+    while len(rounds) < _ROUNDS:
+        before = [tuple(none_if_missing(one, asker(number)).path for one in rounds) for number in range(len(shards))]
+        near = [
+            NearDuplicateTask(one, answers.path, paths)
+            for one, answers, paths in zip(shards, asked, before, strict=True)
+        ]
+        key = basis if not rounds else digest("round", str(len(rounds)), basis)
+        moved = session.index(NearDuplicates(session.workspace, config), near, key)
+        if not moved:
+            break
+        rounds.append(moved)
+    return rounds
 
 
 def _write_files(
@@ -290,7 +319,7 @@ def _triplet_files(
         for number, manifest in enumerate(assigned):
             count, size = manifest.notes["totals"][split]
             estimates.append(
-                Estimate(str(number), split, count, size if configuration.image_columns else count * _TEXT_ROW)
+                Estimate(str(number), split, count, size if configuration.image_columns else count * TEXT_ROW)
             )
     return _tasks(configuration, estimates, config)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from beam_jobs.image_places import ImagePlace
+from beam_jobs.image_places import ImagePlace, image_sources
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import asker
-from beam_jobs.tables import batches, rows
+from beam_jobs.tables import batches, rows, rows_at
 from beam_jobs.workspace import Workspace
 from publishing.config import PublishConfig
 from publishing.splits import phash_bands, split_of_unit, split_unit, strictest, strictest_of_near_duplicates
@@ -17,21 +17,24 @@ from schemas.published import SPLITS
 
 _SPLIT, _PLACE = b"s", b"p"
 _PLACE_SIZE = 18
+#: Longer addresses and licences do not travel: an address is read where it lies, a licence is cut.
+_URL_BYTES, _LICENSE_BYTES = 288, 200
 
 
 @dataclass(frozen=True)
 class PublishedImage:
-    """What is known of an image that may be published: its split, where it lies, the address it came from."""
+    """What is known of an image that may be published: its split, where it lies, the address it came from (None where
+    it is too long to travel: see `addresses`)."""
 
     split: str
     place: ImagePlace
-    url: str
+    url: str | None
 
     @classmethod
     def unpack(cls, data: bytes) -> PublishedImage:
         """Read an answer of `ImageSplits`."""
         place = ImagePlace.unpack(data[1 : 1 + _PLACE_SIZE])
-        return cls(SPLITS[data[0]], place, data[1 + _PLACE_SIZE :].decode())
+        return cls(SPLITS[data[0]], place, data[1 + _PLACE_SIZE :].decode("utf-8", "surrogatepass") or None)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class ImageSplits:
                     if image_id not in seen:
                         seen.add(image_id)
                         place = ImagePlace(task.source, number, row_number, len(data))
-                        yield image_id, "", _PLACE + place.pack() + url.encode()[:400]
+                        yield image_id, "", _PLACE + place.pack() + _packed_url(url)
                     row_number += 1
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -89,15 +92,20 @@ class ImageSplits:
 
 @dataclass(frozen=True)
 class NearDuplicateTask:
-    """A shard of pairs with the answers of `ImageSplits`."""
+    """A shard of pairs with the answers of `ImageSplits` and those of the rounds of `NearDuplicates` before."""
 
     shard: LocateTask
     answers: str | None
+    moved: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Images whose hashes differ in few bits meet in bands of the hash and take the strictest split among them."""
+    """Images whose hashes differ in few bits meet in bands of the hash and take the strictest split among them.
+
+    An image that moves in one band may leave a near duplicate behind in another one: the next round brings that one
+    after it.
+    """
 
     workspace: Workspace
     config: PublishConfig
@@ -108,12 +116,12 @@ class NearDuplicates:
         assert task.shard.number is not None
         own = asker(task.shard.number)
         manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
-        known = published_images(self.workspace, task.answers)
+        known = splits_of(published_images(self.workspace, task.answers), moved_images(self.workspace, task.moved))
         hashes = {
             row["image_id"]: row["phash"] for row in rows(self.workspace, manifest, "eligible", ["image_id", "phash"])
         }
         for image_id in sorted(hashes.keys() & known.keys()):
-            split = bytes([SPLITS.index(known[image_id].split)])
+            split = bytes([SPLITS.index(known[image_id])])
             for band in phash_bands(hashes[image_id]):
                 yield band, own, split + bytes.fromhex(hashes[image_id]) + bytes.fromhex(image_id)
 
@@ -142,9 +150,10 @@ class ImagesById:
         manifest = self.workspace.manifests(task.job, [task.key])[0]
         for row in rows(self.workspace, manifest, "assigned_images"):
             place = ImagePlace(row["source"], row["file"], row["row"], row["bytes"])
-            license_text = (row["license"] or "").encode()[:200]
+            license_text = (row["license"] or "").encode()[:_LICENSE_BYTES].decode("utf-8", "ignore").encode()
             # A stated licence sorts before none, so that it is the one that stands.
-            value = place.pack() + (b"\x00" if license_text else b"\x01") + license_text + b"\x1f" + row["url"].encode()
+            stated = (b"\x00" if license_text else b"\x01") + license_text
+            value = place.pack() + stated + b"\x1f" + _packed_url(row["url"])
             yield row["image_id"], f"{row['split']}-{row['image_id'][:1]}", value
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -154,11 +163,12 @@ class ImagesById:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """An answer of `ImagesById`: a row of the configuration `images` and where its bytes lie."""
+    """An answer of `ImagesById`: a row of the configuration `images` and where its bytes lie. `url` is None where it is
+    too long to travel: see `addresses`."""
 
     image_id: str
     place: ImagePlace
-    url: str
+    url: str | None
     license: str | None
 
     @classmethod
@@ -166,7 +176,7 @@ class ImageRow:
         """Read an answer."""
         license_text, _, url = data[_PLACE_SIZE + 1 :].partition(b"\x1f")
         place = ImagePlace.unpack(data[:_PLACE_SIZE])
-        return cls(image_id, place, url.decode("utf-8", "replace"), license_text.decode("utf-8", "replace") or None)
+        return cls(image_id, place, url.decode("utf-8", "surrogatepass") or None, license_text.decode() or None)
 
 
 def published_images(workspace: Workspace, path: str | None) -> dict[str, PublishedImage]:
@@ -174,14 +184,40 @@ def published_images(workspace: Workspace, path: str | None) -> dict[str, Publis
     return {image_id: PublishedImage.unpack(data) for image_id, data in answer_map(workspace, path).items()}
 
 
-def moved_images(workspace: Workspace, path: str | None) -> Mapping[str, str]:
-    """The answers of `NearDuplicates` to one shard: image id → the strictest split that a band gave it."""
+def moved_images(workspace: Workspace, paths: Sequence[str | None]) -> Mapping[str, str]:
+    """The answers of all rounds of `NearDuplicates` to one shard: image id → the strictest split that one gave it."""
     moved: dict[str, str] = {}
-    for data in answer_map(workspace, path).values():
-        for start in range(0, len(data), 33):
-            image_id, split = data[start + 1 : start + 33].hex(), SPLITS[data[start]]
-            moved[image_id] = strictest((split, moved.get(image_id, split)))
+    for path in paths:
+        for data in answer_map(workspace, path).values():
+            for start in range(0, len(data), 33):
+                image_id, split = data[start + 1 : start + 33].hex(), SPLITS[data[start]]
+                moved[image_id] = strictest((split, moved.get(image_id, split)))
     return moved
+
+
+def splits_of(images: Mapping[str, PublishedImage], moved: Mapping[str, str]) -> dict[str, str]:
+    """Image id → its split, its near duplicates considered."""
+    return {name: strictest((one.split, moved.get(name, one.split))) for name, one in images.items()}
+
+
+def addresses(workspace: Workspace, places: Mapping[str, ImagePlace]) -> dict[str, str]:
+    """Image id → the address it came from, read where the image lies."""
+    sources = image_sources(workspace)
+    wanted: dict[tuple[int, int], dict[int, str]] = {}
+    for image_id, place in places.items():
+        wanted.setdefault((place.source, place.file), {})[place.row] = image_id
+    found = {}
+    for (source, file), numbers in sorted(wanted.items()):
+        job, key = sources[source]
+        data = workspace.manifests(job, [key])[0].files["images"][file]
+        for number, row in rows_at(workspace, data, list(numbers), ["url"]):
+            found[numbers[number]] = row["url"]
+    return found
+
+
+def _packed_url(url: str) -> bytes:
+    data = url.encode("utf-8", "surrogatepass")
+    return data if len(data) <= _URL_BYTES else b""
 
 
 def none_if_missing(answers: Mapping[str, Answers], name: str) -> Answers:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from beam_jobs.workspace import Workspace
+from lensmith.output_folder import exclusive
 from schemas.errors import ConfigurationError
 from schemas.storage import Folder
 
@@ -35,6 +37,7 @@ def take_down_command(
     ] = None,
 ) -> None:
     """Remove pages and images from a dataset, and keep them out of later publications."""
+    from lensmith.report import report
     from publishing.take_down import read_list, take_down
     from publishing.tombstones import Tombstones
 
@@ -43,13 +46,25 @@ def take_down_command(
         more |= read_list(list_file)
     if not more:
         raise ConfigurationError("nothing to take down: name it with --url, --host or --list.")
-    parent = os.path.dirname(dataset_dir.rstrip("/"))
-    work = Folder(f"{parent or '.'}/_work")
-    done = take_down(Folder(dataset_dir), more, work if work.exists("output.json") else None)
+    target = Folder(dataset_dir)
+    run = _run_of(target)
+    with exclusive(run) if run is not None else nullcontext():
+        done = take_down(target, more, Folder(f"{run.path}/_work") if run is not None else None)
     typer.echo(
         f"{dataset_dir}: {done.triplets} triplets and {done.images} images taken down, "
         f"{done.hard_negatives} mentions as hard negatives removed"
     )
+    if not (done.triplets or done.images or done.hard_negatives):
+        typer.echo("nothing in the dataset matched; what was named is noted, and later publications leave it out")
+    if run is not None and run.folder.exists("report.html"):
+        typer.echo(f"{report(run)}: written again without them")
+
+
+def _run_of(dataset: Folder) -> Workspace | None:
+    """The output folder of the run that a dataset lies in; None for a dataset that stands alone."""
+    path = dataset.root if dataset.is_local else dataset.path.rstrip("/")
+    parent = Workspace(path.rpartition("/")[0])
+    return parent if parent.folder.exists("_work/output.json") else None
 
 
 def push_command(

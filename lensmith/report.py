@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from beam_jobs.image_places import IMAGE_JOBS
@@ -14,6 +14,9 @@ from lensmith.settings import STAGES
 from publishing.report.collect import collect
 from publishing.report.render import render
 from publishing.report.sampling import sample
+from publishing.tombstones import read_tombstones
+from schemas.storage import Folder
+from schemas.tables import TABLES
 
 #: Shards of a job that are read.
 _SHARDS = 64
@@ -21,66 +24,90 @@ _JOBS = {
     "pages": ("extract_pages", "extract_pages.revisits"),
     "eligible": ("mine_pairs",),
     "pairs": ("mine_pairs",),
+    "triplets": ("write_instructions",),
     "verified": ("verify_triplets",),
+    "assigned": ("publish_dataset",),
 }
+#: Tables of triplets, the latest first.
+_TRIPLETS = ("assigned", "verified", "triplets")
 
 
 def report(workspace: Workspace) -> str:
-    """Write `report.html` and return its path."""
+    """Write `report.html` and return its path. What was taken down from the dataset is not shown."""
     tables = _Tables(workspace)
-    page = collect(funnel(workspace), tables.json("run.json") or {}, tables.rows, tables.json("scores.json"))
+    page = collect(
+        _with_take_downs(funnel(workspace), tables.json("dataset/funnel.json")),
+        tables.json("run.json") or {},
+        tables.rows,
+        triplet_table=next((one for one in _TRIPLETS if workspace.in_force(_JOBS[one][0])), _TRIPLETS[-1]),
+        tombstones=read_tombstones(*(Folder(f"{workspace.path.rstrip('/')}/{one}") for one in ("dataset", "_work"))),
+        scores=tables.json("scores.json"),
+        sampled=tables.sampled,
+    )
     workspace.folder.replace("report.html", render(page, tables.by_id, tables.by_url))
     return f"{workspace.path.rstrip('/')}/report.html"
+
+
+def _with_take_downs(counted: dict[str, Any], published: dict[str, Any] | None) -> dict[str, Any]:
+    """The run's funnel with the take-downs that the dataset notes."""
+    entries = [one for one in (published or {"stages": []})["stages"] if one["stage"] == "take_down"]
+    return {**counted, "stages": [*counted["stages"], *entries]}
 
 
 class _Tables:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
+    @property
+    def sampled(self) -> bool:
+        """Whether a job has more shards than are read."""
+        jobs = {job for names in _JOBS.values() for job in names}
+        return any(len(self._workspace.in_force(job)) > _SHARDS for job in jobs)
+
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the output folder, None if it is not there."""
         try:
             data: dict[str, Any] = self._workspace.folder.read_json(name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return data
 
     def rows(self, table: str, stage: str | None, columns: Sequence[str]) -> Iterable[Mapping[str, Any]]:
         """Rows of a table from at most 64 shards of each job."""
         jobs: Sequence[str] = jobs_of(self._workspace, stage) if stage is not None else _JOBS[table]
+        held = [one for one in columns if one in TABLES[table].schema.names]
         for manifest in self._manifests(jobs):
-            for batch in batches(self._workspace, manifest.files.get(table, ()), columns):
+            for batch in batches(self._workspace, manifest.files.get(table, ()), held):
                 yield from batch.to_pylist()
 
-    def by_id(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Files of images by id."""
+    def by_id(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Files of images by id, one in memory at a time."""
         return self._images("image_id", set(ids))
 
-    def by_url(self, urls: Sequence[str]) -> dict[str, bytes]:
-        """Files of images by address."""
+    def by_url(self, urls: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Files of images by address, one in memory at a time."""
         return self._images("url", set(urls))
 
-    def _images(self, column: str, wanted: set[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        if not wanted:
-            return found
-        for job in IMAGE_JOBS:
-            for manifest in self._workspace.manifests(job, self._workspace.in_force(job)):
-                for file in manifest.files.get("images", ()):
-                    self._images_of(file, column, wanted, found)
-        return found
+    def _images(self, column: str, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+        for manifest in self._manifests(IMAGE_JOBS):
+            for file in manifest.files.get("images", ()):
+                if not wanted:
+                    return
+                numbers = self._numbers(file, column, wanted)
+                for number, data in rows_at(self._workspace, file, list(numbers), ["bytes"]) if numbers else ():
+                    yield numbers[number], data["bytes"]
+                wanted -= set(numbers.values())
 
-    def _images_of(self, file: DataFile, column: str, wanted: set[str], found: dict[str, bytes]) -> None:
-        numbers: dict[int, str] = {}
+    def _numbers(self, file: DataFile, column: str, wanted: set[str]) -> dict[int, str]:
+        """Row number → value for the first row of each value that is wanted."""
+        numbers: dict[str, int] = {}
         row = 0
         for batch in batches(self._workspace, [file], [column]):
             for value in batch.column(0).to_pylist():
-                if value in wanted and value not in found and value not in numbers.values():
-                    numbers[row] = value
+                if value in wanted:
+                    numbers.setdefault(value, row)
                 row += 1
-        if numbers:
-            for number, data in rows_at(self._workspace, file, list(numbers), ["bytes"]):
-                found[numbers[number]] = data["bytes"]
+        return {row: value for value, row in numbers.items()}
 
     def _manifests(self, jobs: Sequence[str]) -> list[Manifest]:
         found = []

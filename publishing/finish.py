@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from publishing.description import MANIFEST, PublishedFile, read_description
+from publishing.tombstones import TOMBSTONES
 from schemas.errors import ConfigurationError
+from schemas.published import PUBLISHED
 from schemas.storage import Folder
 
 _RENAME_EXCHANGE = 2
@@ -19,6 +22,7 @@ _AT_FDCWD = -100
 _OLD = ".old"
 #: Written last on an object store: until then readers see the old card.
 _LAST = "README.md"
+_FUNNEL = "funnel.json"
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,22 @@ def replace_dataset(target: Folder, owner: str, staged: Sequence[StagedFile], do
     return True
 
 
+def beside(target: Folder, kind: str) -> Folder:
+    """A folder of an own name next to `target`, for files on their way (`kind` is `staged` or `scratch`)."""
+    path = target.root if target.is_local else target.path.rstrip("/")
+    parent, _, name = path.rpartition("/")
+    return Folder(f"{parent}/.{name}.{kind}-{uuid.uuid4().hex[:8]}")
+
+
+def discard(folder: Folder) -> None:
+    """Remove a folder with all that is in it; an absent one is no error."""
+    if folder.is_local:
+        # Not by fsspec, which asks for the working folder: that may be the very one that was replaced.
+        shutil.rmtree(folder.root, ignore_errors=not os.path.exists(folder.root))
+    else:
+        folder.remove("", recursive=True)
+
+
 def sweep(target: Folder, kind: str) -> None:
     """Remove what killed publications (`staged`) or take-downs (`scratch`) left beside a local `target`; a dataset
     that a kill caught between the renames of `exchange` goes back to its place."""
@@ -76,19 +96,23 @@ def sweep(target: Folder, kind: str) -> None:
 
 
 def _is_current(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> bool:
-    """Whether every document is there byte for byte (the manifest holds the digests of the data) and every file is."""
+    """Whether every document is there byte for byte (the manifest holds the digests of the data), every file is, and
+    no other file that a reader's globs would find."""
+    wanted = {one.file.name: one.file.bytes for one in staged}
     try:
         if any(target.read(name) != data for name, data in documents.items()):
             return False
-        return all(target.fs.size(target.at(one.file.name)) == one.file.bytes for one in staged)
+        if any(target.fs.size(target.at(name)) != size for name, size in wanted.items()):
+            return False
     except FileNotFoundError:
         return False
+    tables = {f"{one.folder}/{name}" for one in PUBLISHED for name in target.list(one.folder)}
+    return tables == wanted.keys() and target.exists(TOMBSTONES) == (TOMBSTONES in documents)
 
 
 def _replace_local(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> None:
     sweep(target, "staged")
-    parent, name = os.path.split(target.root)
-    new = os.path.join(parent, f".{name}.staged-{uuid.uuid4().hex[:8]}")
+    new = beside(target, "staged").root
     os.makedirs(new)
     for one in staged:
         path = os.path.join(new, one.file.name)
@@ -103,7 +127,7 @@ def _replace_local(target: Folder, staged: Sequence[StagedFile], documents: Mapp
         os.rename(new, target.root)
         return
     exchange(new, target.root)
-    Folder(parent).remove(os.path.basename(new), recursive=True)
+    discard(Folder(new))
 
 
 def exchange(first: str, second: str) -> None:
@@ -138,6 +162,10 @@ def _link_or_copy(source: str, path: str) -> None:
 
 def _replace_remote(target: Folder, staged: Sequence[StagedFile], documents: Mapping[str, bytes]) -> None:
     superseded = set(_files(target))
+    if MANIFEST not in superseded:
+        # First of all, so that a kill leaves a folder that is known as ours.
+        target.replace(MANIFEST, documents[MANIFEST])
+        target.replace(_FUNNEL, documents[_FUNNEL])
     for one in staged:
         if one.source != target.at(one.file.name):
             target.fs.cp_file(one.source, target.at(one.file.name))

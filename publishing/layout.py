@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.published import SPLITS
+
+#: About how many bytes the texts of a triplet take in a file.
+TEXT_ROW = 300
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,26 @@ class Estimate:
     split: str
     rows: int
     bytes: int
+
+
+class StoredBytes:
+    """About how many bytes each triplet adds to a file of `triplets`, in which rows of a page stand together and share
+    the images that repeat."""
+
+    def __init__(self) -> None:
+        self._page = ""
+        self._seen: set[tuple[str, str]] = set()
+
+    def of_row(self, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
+        """Bytes of the next row (in the order of the file), given the sizes of the image files."""
+        if row["page_id"] != self._page:
+            self._page, self._seen = row["page_id"], set()
+        total = TEXT_ROW
+        for column in ("query_image_id", "target_image_id"):
+            if (column, row[column]) not in self._seen:
+                self._seen.add((column, row[column]))
+                total += sizes[row[column]]
+        return total
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from publishing.dataset_writer import Fetch, sort_key, write_file
 from publishing.description import Description, Facts, PublishedFile
 from publishing.documents import documents
 from publishing.finish import StagedFile, replace_dataset
-from publishing.layout import Estimate, empty_file, plan_files
+from publishing.layout import TEXT_ROW, Estimate, StoredBytes, empty_file, plan_files
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import Tombstones
 from schemas.published import SPLITS, Configuration
@@ -79,6 +79,10 @@ def _write(
 
 def _size(configuration: Configuration, rows: Sequence[Mapping[str, Any]], fetch: Fetch) -> int:
     if not configuration.image_columns or not rows:
-        return 300 * len(rows)
-    keys = ["image_id"] if configuration.name == "images" else ["query_image_id", "target_image_id"]
-    return sum(len(fetch([row[key]])[row[key]]) for row in rows for key in keys)
+        return TEXT_ROW * len(rows)
+    if configuration.name == "images":
+        return sum(len(fetch([row["image_id"]])[row["image_id"]]) for row in rows)
+    named = sorted({row[key] for row in rows for key in ("query_image_id", "target_image_id")})
+    sizes = {one: len(fetch([one])[one]) for one in named}
+    stored = StoredBytes()
+    return sum(stored.of_row(row, sizes) for row in rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from publishing.description import MANIFEST, read_description
@@ -15,6 +17,7 @@ from schemas.storage import Folder
 
 _log = logging.getLogger(__name__)
 
+_HUB = "https://huggingface.co"
 _DOCUMENTS = ("README.md", "croissant.json", "funnel.json", MANIFEST)
 #: Answers of the hub that trying again does not mend, and what does.
 _MENDS = {
@@ -62,15 +65,7 @@ def push(dataset: Folder, repo_id: str, private: bool = False, attempts: int = 5
     files = dataset_files(dataset)
     if not dataset.is_local:
         raise ConfigurationError(f"{dataset.path} is not on a local disk: copy the dataset to one and push that.")
-    if repo_id.count("/") != 1 or not all(repo_id.split("/")):
-        raise ConfigurationError(f"{repo_id!r} is no repository: name it OWNER/NAME.")
-    token = os.environ.get("HF_TOKEN", "").strip()
-    if not token:
-        raise ConfigurationError("HF_TOKEN is not set: put a token that may write to the hub into the environment.")
-    try:
-        import huggingface_hub  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError("huggingface-hub", "publish", "pushing a dataset") from error
+    token = _checked(repo_id)
     for attempt in range(1, attempts + 1):
         try:
             return _push_once(dataset, files, repo_id, private, token)
@@ -90,20 +85,72 @@ def push(dataset: Folder, repo_id: str, private: bool = False, attempts: int = 5
     raise AssertionError("the last attempt returns or raises")
 
 
+def _checked(repo_id: str) -> str:
+    """The token, once everything that can be wrong without asking the hub has been looked at."""
+    if repo_id.count("/") != 1 or not all(repo_id.split("/")):
+        raise ConfigurationError(f"{repo_id!r} is no repository: name it OWNER/NAME.")
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not token:
+        raise ConfigurationError("HF_TOKEN is not set: put a token that may write to the hub into the environment.")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError("HF_TOKEN is no token (it has blanks or strange characters in it): set it again.")
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise ConfigurationError("HF_ENDPOINT is no address of a hub: unset it, or begin it with https://.")
+    try:
+        from huggingface_hub import constants
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+    except ImportError as error:
+        raise MissingPackageError("huggingface-hub", "publish", "pushing a dataset") from error
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise ConfigurationError(f"{repo_id!r} is no repository the hub would make: {_one_line(str(error))}") from None
+    if constants.HF_HUB_OFFLINE:
+        raise ConfigurationError("HF_HUB_OFFLINE is set, so that nothing is sent: unset it to push.")
+    return token
+
+
 def _push_once(dataset: Folder, files: list[str], repo_id: str, private: bool, token: str) -> Pushed:
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token, library_name="lensmith")
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _HUB
+    api = HfApi(endpoint=endpoint, token=token, library_name="lensmith")
     url = api.create_repo(repo_id, repo_type="dataset", private=private or None, exist_ok=True)
-    api.upload_folder(
-        repo_id=repo_id,
-        repo_type="dataset",
-        folder_path=dataset.root,
-        allow_patterns=files,
-        delete_patterns=[f"{one.folder}/*" for one in PUBLISHED],
-        commit_message="Publish the dataset",
-    )
+    with _plain_uploads(unless=endpoint == _HUB or _stores_chunks(endpoint, repo_id, token)):
+        api.upload_folder(
+            repo_id=repo_id,
+            repo_type="dataset",
+            folder_path=dataset.root,
+            allow_patterns=files,
+            delete_patterns=[f"{one.folder}/*" for one in PUBLISHED],
+            commit_message="Publish the dataset",
+        )
     return Pushed(str(url), len(files))
+
+
+def _stores_chunks(endpoint: str, repo_id: str, token: str) -> bool:
+    """Whether a hub has Xet storage: where it has not, huggingface_hub tries for minutes and gives up, although plain
+    uploads would go through."""
+    from huggingface_hub.utils import build_hf_headers, get_session
+
+    address = f"{endpoint}/api/datasets/{repo_id}/xet-write-token/main"
+    answer = get_session().get(address, headers=build_hf_headers(token=token, library_name="lensmith"))
+    return answer.status_code == 200 and "x-xet-cas-url" in answer.headers
+
+
+@contextmanager
+def _plain_uploads(unless: bool) -> Iterator[None]:
+    """Files go over plain HTTP meanwhile. The library looks at its switch at each upload; its variable of the
+    environment is read once, at the import."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = before or not unless
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
 
 
 def _passing_errors() -> tuple[type[Exception], ...]:

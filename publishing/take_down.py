@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,15 +14,16 @@ from publishing.dataset_reader import row_groups, rows
 from publishing.dataset_writer import write_tables
 from publishing.description import Description, PublishedFile, numbered, read_description
 from publishing.documents import documents
-from publishing.finish import StagedFile, replace_dataset, sweep
+from publishing.finish import StagedFile, beside, discard, replace_dataset, sweep
 from publishing.statistics import DatasetStatistics
-from publishing.tombstones import Tombstones, add_tombstones, read_tombstones
+from publishing.tombstones import Tombstones, add_tombstones, parse_tombstones, read_tombstones
 from schemas.errors import ConfigurationError
 from schemas.published import PUBLISHED
 from schemas.storage import Folder
 
 _KEYS = ("page_url", "query_image_id", "target_image_id", "query_image_url", "target_image_url", "hard_negatives")
 _CONFIGURATIONS = {one.name: one for one in PUBLISHED}
+_IMAGE_ID = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,26 @@ class _Affected:
 
 
 def read_list(path: Path) -> Tombstones:
-    """Tombstones of a list file: one address, host name or image id (64 hex digits) a line, `#` begins a comment."""
+    """Tombstones of a list file: one address, host name or image id (64 hex digits) a line, `#` begins a comment; or
+    the `tombstones.json` of another dataset."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the list {path}: {error}") from error
+    if text.lstrip().startswith("{"):
+        return parse_tombstones(text, str(path))
     return tombstones_of(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
 def tombstones_of(entries: Iterable[str]) -> Tombstones:
-    """Tombstones of addresses (with `://` or a path), host names and image ids, told apart by their form."""
+    """Tombstones of addresses (with `://` or a path), host names and image ids, told apart by their form. Raises
+    ConfigurationError for what is none of them."""
     urls, hosts, image_ids = [], [], []
     for entry in (entry.strip() for entry in entries):
-        if len(entry) == 64 and all(digit in "0123456789abcdef" for digit in entry):
-            image_ids.append(entry)
-        elif "://" in entry:
+        if _IMAGE_ID.fullmatch(entry):
+            image_ids.append(entry.lower())
+        elif "/" in entry or entry.startswith("data:"):
             urls.append(entry)
-        elif "/" in entry:
-            urls.append(f"http://{entry}")
         elif entry:
             hosts.append(entry)
     return Tombstones.of(urls, hosts, image_ids)
@@ -106,8 +109,7 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
     if work is not None:
         # Before the dataset changes: a kill in between must not let a later publication bring back what is here.
         add_tombstones(work, tombstones)
-    parent, name = target.path.rstrip("/").rsplit("/", 1) if "/" in target.path else (".", target.path)
-    scratch = Folder(f"{parent}/.{name}.scratch-{uuid.uuid4().hex[:8]}")
+    scratch = beside(target, "scratch")
     try:
         staged, statistics = _rewrite(target, about, affected, scratch)
         after = replace(
@@ -118,7 +120,7 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
         )
         replace_dataset(target, about.owner, staged, documents(after, tombstones))
     finally:
-        scratch.remove("", recursive=True)
+        discard(scratch)
     return TakenDown(affected.triplets, affected.held_images, affected.mentions, len(affected.files))
 
 

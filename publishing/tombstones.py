@@ -6,12 +6,15 @@ from a published list what an owner asked to be removed.
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
+from schemas.errors import ConfigurationError
 from schemas.ids import digest
 from schemas.storage import Folder
 
@@ -20,19 +23,28 @@ TOMBSTONES = "tombstones.json"
 _PORTS = {"http": 80, "https": 443}
 
 
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SAFE = "/%:@!$&'()*+,;=~?"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
 def normal_url(url: str) -> str:
     """The form in which addresses are compared: without scheme, fragment, user and default port, host in lowercase,
-    percent-encoding evened out. `http` and `https` addresses of one page are one."""
-    parts = urlsplit(url.strip())
-    host = normal_host(parts.hostname or "")
+    percent-encoding evened out. `http` and `https` addresses of one page are one. What cannot be read as an address is
+    compared as it stands.
+    """
+    url = _bare(url)
     try:
-        port = parts.port
+        parts = urlsplit(url)
     except ValueError:
-        port = None
+        return url
+    host, port = normal_host(parts.hostname or ""), _port(parts)
+    if ":" in host:
+        host = f"[{host}]"
     if port is not None and port != _PORTS.get(parts.scheme.lower()):
         host = f"{host}:{port}"
-    path = quote(unquote(parts.path), safe="/%:@!$&'()*+,;=~") or "/"
-    return f"{host}{path}?{parts.query}" if parts.query else f"{host}{path}"
+    path = _even(parts.path) or "/"
+    return f"{host}{path}?{_even(parts.query)}" if parts.query else f"{host}{path}"
 
 
 def normal_host(host: str) -> str:
@@ -45,14 +57,81 @@ def normal_host(host: str) -> str:
 
 
 def host_suffixes(host: str) -> list[str]:
-    """`a.b.example` → itself, `b.example`, `example`: the hosts whose take-down covers it."""
-    labels = normal_host(host).split(".")
+    """`a.b.example` → itself, `b.example`, `example`: the hosts whose take-down covers it. An IP address has itself."""
+    host = normal_host(host)
+    if _is_ip(host):
+        return [host]
+    labels = host.split(".")
     return [".".join(labels[start:]) for start in range(len(labels))]
+
+
+def host_of_entry(entry: str) -> str:
+    """A host as an owner may write it (`Example.org`, `*.example.org`, `example.org:8080`, an address) in the form
+    that is hashed: with a port it stands for that port alone. Raises ConfigurationError for what names no host."""
+    text = _bare(entry).removeprefix("*.").removeprefix(".")
+    if text.count(":") > 1 and _is_ip(text):
+        text = f"[{text}]"
+    try:
+        parts = urlsplit(text if _SCHEME.match(text) else f"//{text}")
+        host, port = normal_host(parts.hostname or ""), parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or any(one.isspace() for one in host):
+        raise ConfigurationError(f"{entry!r} is no host: name one such as example.org or example.org:8080.")
+    return host if port is None else f"{host}:{port}"
+
+
+def address_of_entry(entry: str) -> str:
+    """An address as an owner may write it (the scheme may be missing), whole. Raises ConfigurationError for what names
+    no address."""
+    text = _bare(entry)
+    if not _SCHEME.match(text) and not text.startswith("data:"):
+        text = f"http://{text.removeprefix('//')}"
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:
+        host = None
+    if not (host or text.startswith("data:")) or any(one.isspace() for one in host or ""):
+        raise ConfigurationError(f"{entry!r} is no address: name one such as https://example.org/page.html.")
+    return text
+
+
+def _bare(text: str) -> str:
+    """Without blanks and the angle brackets that some archives write around addresses."""
+    return text.strip().removeprefix("<").removesuffix(">").strip()
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _even(text: str) -> str:
+    """Percent-encoding in one way: what needs none has none, what needs it is UTF-8 in capitals. Other bytes than UTF-8
+    stay what they are, so that two addresses are never taken for one."""
+    quoted = quote(text, safe=_SAFE, errors="surrogatepass")
+    return re.sub(r"%([0-9A-Fa-f]{2})", _even_escape, quoted)
+
+
+def _even_escape(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else f"%{found[1].upper()}"
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """Hashes of what was taken down: addresses, hosts (with all below them), and image ids (as they are)."""
+    """Hashes of what was taken down: addresses, hosts (with all below them, on every port unless one is named), and
+    image ids (as they are)."""
 
     urls: frozenset[str] = field(default_factory=frozenset)
     hosts: frozenset[str] = field(default_factory=frozenset)
@@ -60,10 +139,11 @@ class Tombstones:
 
     @classmethod
     def of(cls, urls: Iterable[str] = (), hosts: Iterable[str] = (), image_ids: Iterable[str] = ()) -> Tombstones:
-        """Tombstones of plain addresses, host names and image ids."""
+        """Tombstones of addresses, host names and image ids as people write them. Raises ConfigurationError for what
+        is none."""
         return cls(
-            frozenset(_hash("url", normal_url(url)) for url in urls),
-            frozenset(_hash("host", normal_host(host)) for host in hosts),
+            frozenset(_hash("url", normal_url(address_of_entry(url))) for url in urls),
+            frozenset(_hash("host", host_of_entry(host)) for host in hosts),
             frozenset(image_ids),
         )
 
@@ -82,10 +162,12 @@ class Tombstones:
         if not self.hosts:
             return False
         try:
-            host = urlsplit(url.strip()).hostname or ""
+            parts = urlsplit(_bare(url))
         except ValueError:
             return False
-        return any(_hash("host", suffix) in self.hosts for suffix in host_suffixes(host))
+        port = _port(parts) or _PORTS.get(parts.scheme.lower())
+        suffixes = host_suffixes(parts.hostname or "")
+        return any(_hash("host", name) in self.hosts for one in suffixes for name in (one, f"{one}:{port}"))
 
     def covers_image(self, image_id: str, url: str | None) -> bool:
         """Whether an image was taken down, by its address or by its id."""
@@ -117,11 +199,22 @@ def read_tombstones(*folders: Folder) -> Tombstones:
     result = Tombstones()
     for folder in folders:
         try:
-            data = folder.read_json(TOMBSTONES)
+            text = folder.read(TOMBSTONES).decode()
         except (FileNotFoundError, NotADirectoryError):
             continue
-        result |= Tombstones(frozenset(data["urls"]), frozenset(data["hosts"]), frozenset(data["image_ids"]))
+        result |= parse_tombstones(text, folder.at(TOMBSTONES))
     return result
+
+
+def parse_tombstones(text: str, path: str) -> Tombstones:
+    """The list that `Tombstones.to_bytes` wrote. Raises ConfigurationError, which names `path`, for anything else."""
+    try:
+        data = json.loads(text)
+        return Tombstones(frozenset(data["urls"]), frozenset(data["hosts"]), frozenset(data["image_ids"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path} is no list of tombstones: mend it, or remove it if nothing is in it."
+        ) from error
 
 
 def add_tombstones(folder: Folder, more: Tombstones) -> Tombstones:

@@ -1,79 +1,124 @@
-"""Charts as inline SVG that takes its colours from the page's style sheet."""
+"""Charts as HTML and SVG that take their colours from the page's style sheet, and their sizes from the window."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from publishing.report.collect import Histogram
 
-_WIDTH = 560
+#: The steps of the picture: what a reader wants to follow from archives to triplets.
+_STEPS = {
+    ("extract_pages", "record"): "records of the archives",
+    ("extract_pages", "page"): "pages",
+    ("fetch_images", "address"): "addresses to fetch",
+    ("annotate_images", "image"): "images",
+    ("mine_pairs", "page"): "pages mined",
+    ("mine_pairs", "place"): "places of images",
+    ("mine_pairs", "candidate_pair"): "candidate pairs",
+    ("write_instructions", "pair"): "pairs",
+    ("verify_triplets", "triplet"): "triplets written",
+    ("publish_dataset", "triplet"): "triplets verified",
+}
+_LOSSES = ("deferred", "failed", "rejected")
 
 
-def columns(histogram: Histogram) -> Markup:
-    """A histogram of numbers as upright bars, with the largest count and a few labels of bins."""
-    bins = histogram.bins or [("", 0)]
-    height, floor, top = 170, 146, 14
-    largest = max(count for _, count in bins) or 1
-    step = _WIDTH / len(bins)
-    parts = []
-    every = max(1, round(len(bins) / 10))
-    for index, (label, count) in enumerate(bins):
-        size = (floor - top) * count / largest
-        x = index * step
-        parts.append(
-            f'<rect class="bar" x="{x + 1:.1f}" y="{floor - size:.1f}" width="{max(1.0, step - 2):.1f}" '
-            f'height="{size:.1f}" rx="2"><title>{escape(label)}: {count:,} {escape(histogram.unit)}</title></rect>'
-        )
-        if index % every == 0:
-            parts.append(f'<text class="tick" x="{x + step / 2:.1f}" y="{height - 6}">{escape(label)}</text>')
-    parts.append(f'<line class="axis" x1="0" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>')
-    peak = f'<text class="peak" x="{_WIDTH}" y="11">{largest:,}</text>'
-    return _svg(height, peak + "".join(parts), f"{histogram.title}: {histogram.total:,} {histogram.unit}")
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel: what entered and what was kept, its picture, and the reasons, most frequent first."""
+
+    stage: str
+    name: str
+    entered: int
+    kept: int
+    picture: Markup
+    reasons: tuple[tuple[str, int], ...]
 
 
-def ranking(histogram: Histogram) -> Markup:
-    """Named values as lying bars with their counts."""
-    row = 24
-    largest = max((count for _, count in histogram.bins), default=1) or 1
+def steps(funnel: Mapping[str, Any]) -> list[Step]:
+    """The funnel's main line. Widths go with the square root of the counts, all on one scale."""
+    entries = [one for one in funnel["stages"] if (one["stage"], one["unit"]) in _STEPS and one["in"]]
+    largest = max((one["in"] for one in entries), default=1)
+    made = []
+    for one in entries:
+        dropped = {**one["rejected"], **{f"error: {name}": count for name, count in one["failed"].items()}}
+        reasons = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+        name = _STEPS[one["stage"], one["unit"]]
+        made.append(Step(one["stage"], name, one["in"], one["kept"], _band(one, largest, name), tuple(reasons)))
+    return made
+
+
+def _band(entry: Mapping[str, Any], largest: int, name: str) -> Markup:
+    """A trapezoid from what entered (above) to what was kept (below); the corners that it leaves are the losses."""
+    losses = {
+        "rejected": sum(entry["rejected"].values()),
+        "failed": sum(entry["failed"].values()),
+        "deferred": entry["deferred"],
+    }
+    top = _width(entry["in"], largest)
+    parts, left = [], entry["in"]
+    for kind in ("rejected", "failed", "deferred"):
+        if losses[kind]:
+            parts.append(_trapezoid(kind, top, _width(left, largest)))
+            left -= losses[kind]
+    parts.append(_trapezoid("kept", top, _width(left, largest)))
+    label = escape(f"{name}: {entry['in']:,} in, {entry['kept']:,} kept" + _listed(losses))
+    return Markup(
+        f'<svg class="band" viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _width(count: int, largest: int) -> float:
+    return max(6.0, 1000 * math.sqrt(count / largest)) if count else 0.0
+
+
+def _trapezoid(kind: str, top: float, bottom: float) -> str:
+    points = f"{500 - top / 2:.1f},0 {500 + top / 2:.1f},0 {500 + bottom / 2:.1f},100 {500 - bottom / 2:.1f},100"
+    return f'<polygon class="{kind}" points="{points}"/>'
+
+
+def _listed(losses: Mapping[str, int]) -> str:
+    return "".join(f", {losses[kind]:,} {kind}" for kind in reversed(_LOSSES) if losses[kind])
+
+
+def share(count: int, entered: int, failed: bool) -> Markup:
+    """A thin bar: how much of what entered was dropped for one reason."""
+    part = max(0.5, 100 * count / entered) if entered else 100
+    kind = "failed" if failed else "rejected"
+    return Markup(f'<span class="share"><i class="{kind}" style="width:{min(100, part):.1f}%"></i></span>')
+
+
+def chart(histogram: Histogram) -> Markup:
+    """A histogram: lying bars for names, upright ones for numbers."""
+    if not histogram.total:
+        return Markup('<p class="none">nothing to count</p>')
+    return _ranking(histogram) if histogram.ranked else _columns(histogram)
+
+
+def _columns(histogram: Histogram) -> Markup:
+    largest = max(count for _, count in histogram.bins)
+    every = max(1, math.ceil(len(histogram.bins) / 8))
     parts = []
     for index, (label, count) in enumerate(histogram.bins):
-        y = index * row
-        short = label if len(label) <= 30 else label[:29] + "…"
-        size = (_WIDTH - 270) * count / largest
-        parts.append(f'<text class="name" x="0" y="{y + 16}">{escape(short)}</text>')
-        parts.append(f'<rect class="bar" x="210" y="{y + 4}" width="{max(1.0, size):.1f}" height="15" rx="2"/>')
-        parts.append(f'<text class="value" x="{218 + size:.1f}" y="{y + 16}">{count:,}</text>')
-    return _svg(max(row, row * len(histogram.bins)), "".join(parts), histogram.title)
+        tick = f"<b>{escape(label)}</b>" if index % every == 0 else ""
+        title = escape(f"{label}: {count:,} {histogram.unit}")
+        size = max(1.0, 100 * count / largest) if count else 0
+        parts.append(f'<span title="{title}"><i style="height:{size:.1f}%"></i>{tick}</span>')
+    peak = max(histogram.bins, key=lambda one: one[1])
+    label = escape(f"{histogram.title}: {histogram.total:,} {histogram.unit}, most at {peak[0]} ({peak[1]:,})")
+    return Markup(f'<div class="columns" role="img" aria-label="{label}"><em>{largest:,}</em>{"".join(parts)}</div>')
 
 
-def flow(entry: Mapping[str, Any]) -> Markup:
-    """What became of the units that entered a stage: kept, rejected, failed, deferred as parts of one bar."""
-    total = entry["in"] or 1
-    shares = [
-        ("kept", entry["kept"]),
-        ("rejected", sum(entry["rejected"].values())),
-        ("failed", sum(entry["failed"].values())),
-        ("deferred", entry["deferred"]),
-    ]
-    parts, x = [], 0.0
-    for name, count in shares:
-        if count:
-            size = max(2.0, _WIDTH * count / total)
-            parts.append(
-                f'<rect class="{name}" x="{x:.1f}" y="0" width="{size:.1f}" height="14">'
-                f"<title>{name}: {count:,}</title></rect>"
-            )
-            x += size
-    label = ", ".join(f"{name} {count:,}" for name, count in shares if count)
-    return _svg(14, "".join(parts), label, stretch=True)
-
-
-def _svg(height: float, content: str, label: str, stretch: bool = False) -> Markup:
-    keep = ' preserveAspectRatio="none"' if stretch else ""
-    kind = "flow" if stretch else "chart"
-    box = f'viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(label)}"'
-    # Labels were escaped above, where they were put into the shapes.
-    return Markup(f'<svg class="{kind}" {box}{keep}>{content}</svg>')
+def _ranking(histogram: Histogram) -> Markup:
+    largest = max(count for _, count in histogram.bins)
+    parts = []
+    for label, count in histogram.bins:
+        short = label if len(label) <= 40 else label[:39] + "…"
+        bar = f'<i style="width:{max(0.5, 100 * count / largest):.1f}%"></i>'
+        parts.append(f"<li><bdi>{escape(short)}</bdi><span>{bar}</span><b>{count:,}</b></li>")
+    return Markup(f'<ol class="ranking">{"".join(parts)}</ol>')

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
-from PIL import Image, ImageOps
 
-from publishing.report.charts import columns, flow, ranking
-from publishing.report.collect import Reason, Report
+from publishing.report.charts import chart, share, steps
+from publishing.report.collect import Histogram, Report
+from publishing.report.reasons import Dropped, Reason
+from publishing.report.thumbnails import thumbnail
 
-_SIDE = 360
-_SMALL = 150
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError)
-_MAX_PIXELS = 80_000_000
+_SIDE, _SMALL = 360, 150
+#: Hard negatives of a triplet that are shown, the query image not counted.
+_NEGATIVES = 4
+_TEXTS = 4
 _STAGE_WORDS = {
     "extract_pages": "Archives to pages, places and images",
     "fetch_images": "Images that no archive holds",
@@ -27,9 +30,16 @@ _STAGE_WORDS = {
     "verify_triplets": "Instructions against their page",
     "publish_dataset": "Splits and files",
 }
+_HEADLINE = {
+    ("extract_pages", "page"): "pages",
+    ("extract_pages", "place"): "places of images",
+    ("mine_pairs", "pair"): "pairs",
+    ("write_instructions", "triplet"): "instructions written",
+    ("publish_dataset", "triplet"): "triplets published",
+}
 
-#: Image ids → files, for those that can be had; addresses → files likewise.
-Files = Callable[[Sequence[str]], Mapping[str, bytes]]
+#: Image ids, or addresses, to files, one at a time, for those that can be had.
+Files = Callable[[Sequence[str]], Iterable[tuple[str, bytes]]]
 
 
 def render(report: Report, by_id: Files, by_url: Files) -> bytes:
@@ -41,39 +51,83 @@ def render(report: Report, by_id: Files, by_url: Files) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": "{:,}".format, "words": lambda name: name.replace("_", " "), "link": _link}
-    environment.globals |= {"columns": columns, "ranking": ranking, "flow": flow}
-    ids = [row[name] for row in report.triplets for name in ("query_image_id", "target_image_id")]
-    pictures = {name: _thumbnail(data, _SIDE) for name, data in by_id(list(dict.fromkeys(ids))).items()}
-    urls = [row["url"] for reason in report.reasons for row in reason.samples if row["url"]]
-    dropped_ids = [row["id"] for reason in report.reasons if reason.unit == "image" for row in reason.samples]
-    dropped = {url: _thumbnail(data, _SMALL) for url, data in by_url(list(dict.fromkeys(urls))).items()}
-    dropped |= {name: _thumbnail(data, _SMALL) for name, data in by_id(list(dict.fromkeys(dropped_ids))).items()}
+    environment.filters |= {"number": "{:,}".format, "words": _words, "link": link, "short": _short}
+    environment.globals |= {"chart": chart, "share": share}
+    pictures = _Pictures(report, by_id, by_url)
     page = environment.get_template("report.html.jinja2").render(
         report=report,
-        stages=_stages(report),
-        triplets=[
-            row | {"query": pictures.get(row["query_image_id"]), "target": pictures.get(row["target_image_id"])}
-            for row in map(dict, report.triplets)
-        ],
-        dropped=dropped,
+        about=report.run.get("settings", {}).get("publish_dataset", {}).get("title") or "From web pages to triplets",
         headline=_headline(report),
+        steps=steps(report.funnel),
+        triplets=[_card(row, pictures) for row in report.triplets],
+        splits=[one for one in ("train", "validation", "test") if any(r.get("split") == one for r in report.triplets)],
+        stages=_dropped_by_stage(report, pictures),
+        times=_times(report),
     )
-    return page.encode()
+    return _allow_script(page).encode("utf-8", "replace")
 
 
-def _stages(report: Report) -> list[dict[str, Any]]:
-    """The funnel by stage, each with its units and the reasons of each unit, most frequent first."""
-    stages: dict[str, dict[str, Any]] = {}
-    by_unit: dict[tuple[str, str], list[Reason]] = {}
-    for reason in report.reasons:
-        by_unit.setdefault((reason.stage, reason.unit), []).append(reason)
-    for entry in report.funnel["stages"]:
-        name = entry["stage"]
-        stage = stages.setdefault(name, {"name": name, "about": _STAGE_WORDS.get(name, ""), "units": []})
-        reasons = sorted(by_unit.get((name, entry["unit"]), []), key=lambda one: (-one.count, one.reason))
-        stage["units"].append({"entry": entry, "reasons": reasons})
-    return list(stages.values())
+class _Pictures:
+    """Thumbnails of everything that the page shows, made while files come in one by one."""
+
+    def __init__(self, report: Report, by_id: Files, by_url: Files) -> None:
+        large = {row[name] for row in report.triplets for name in ("query_image_id", "target_image_id")}
+        small = {one for row in report.triplets for one in row["hard_negatives"][1 : 1 + _NEGATIVES]}
+        urls = set()
+        for reason in report.reasons:
+            for row in reason.samples if reason.shown else ():
+                small |= set(row.images)
+                urls |= {row.url} if row.url and reason.unit == "place" else set()
+        self.large: dict[str, str | None] = {}
+        self.small: dict[str, str | None] = {}
+        for name, data in by_id(sorted(large | small)):
+            if name in large:
+                self.large[name] = thumbnail(data, _SIDE)
+            if name in small:
+                self.small[name] = thumbnail(data, _SMALL, quality=75)
+        for url, data in by_url(sorted(urls)):
+            self.small[url] = thumbnail(data, _SMALL, quality=75)
+
+    def of_dropped(self, row: Dropped, reason: Reason) -> list[str]:
+        """The image of a place with the one that it repeats, or both images of a pair, if they may be shown."""
+        if not reason.shown:
+            return []
+        names = [row.url, *row.images] if reason.unit == "place" and row.url else list(row.images)
+        found = [self.small.get(name) for name in names[:2]]
+        return list(dict.fromkeys(one for one in found if one is not None))
+
+
+def _card(row: Mapping[str, Any], pictures: _Pictures) -> dict[str, Any]:
+    negatives = [pictures.small.get(one) for one in row["hard_negatives"][1 : 1 + _NEGATIVES]]
+    texts = [one["text"] for one in row.get("instructions") or ()]
+    return {
+        **row,
+        "query": pictures.large.get(row["query_image_id"]),
+        "target": pictures.large.get(row["target_image_id"]),
+        "negatives": [one for one in negatives if one],
+        "more": [one for one in texts if one != row["instruction"]][:_TEXTS],
+        "split": row.get("split") or "",
+        "verdict": row.get("verdict") or "unchecked",
+        "ranked": row.get("candidates") is not None and row.get("rank_both") is not None,
+    }
+
+
+def _dropped_by_stage(report: Report, pictures: _Pictures) -> list[dict[str, Any]]:
+    """Stages that dropped something, each with its reasons and what is shown of them."""
+    stages = []
+    for name, reasons in groupby(report.reasons, key=lambda one: one.stage):
+        rows = [
+            {
+                "about": one,
+                "seen": [(row, found) for row in one.samples if (found := pictures.of_dropped(row, one))],
+                "told": [row for row in one.samples if not pictures.of_dropped(row, one)],
+            }
+            for one in reasons
+            if one.count
+        ]
+        if rows:
+            stages.append({"name": name, "about": _STAGE_WORDS.get(name, ""), "reasons": rows})
+    return stages
 
 
 def _headline(report: Report) -> list[tuple[str, int]]:
@@ -82,42 +136,41 @@ def _headline(report: Report) -> list[tuple[str, int]]:
         for unit, count in entry["out"].items():
             if (entry["stage"], unit) in _HEADLINE:
                 out[_HEADLINE[entry["stage"], unit]] = count
+    for entry in report.funnel["stages"]:
+        if (entry["stage"], entry["unit"]) == ("take_down", "triplet"):
+            out["triplets published"] = entry["kept"]
     return list(out.items())
 
 
-_HEADLINE = {
-    ("extract_pages", "page"): "pages",
-    ("extract_pages", "place"): "places of images",
-    ("mine_pairs", "pair"): "pairs",
-    ("write_instructions", "triplet"): "instructions written",
-    ("publish_dataset", "triplet"): "triplets published",
-}
-
-
-def _thumbnail(data: bytes, side: int) -> str | None:
-    """A JPEG of at most `side` pixels as a data address; None for what cannot be shown."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                return None
-            if image.format == "JPEG":
-                image.draft("RGB", (side * 2, side * 2))
-            upright = ImageOps.exif_transpose(image)
-            layered = upright.convert("RGBA")
-            page = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-            small = Image.alpha_composite(page, layered).convert("RGB")
-            small.thumbnail((side, side))
-            sink = io.BytesIO()
-            small.save(sink, "JPEG", quality=82, optimize=True)
-    except _BROKEN:
+def _times(report: Report) -> Histogram | None:
+    stages = report.run.get("stages")
+    if not isinstance(stages, Mapping) or not any(round(seconds) for seconds in stages.values()):
         return None
-    return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
+    bins = [(_words(name), round(seconds)) for name, seconds in stages.items()]
+    return Histogram("Time of each stage", "seconds", bins, ranked=True)
 
 
-def _link(url: str | None) -> str:
-    """An address that may be followed: http and https only, anything else leads nowhere."""
+def _allow_script(page: str) -> str:
+    """Name the hash of the page's one script in its policy: a browser runs that one and no other."""
+    script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)[-1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return page.replace("SCRIPT_HASH", f"sha256-{digest}", 1)
+
+
+def link(url: str | None) -> str | None:
+    """An address that may be followed: http and https with a host only; None for anything else."""
     try:
-        scheme = urlsplit(url or "").scheme
+        parts = urlsplit((url or "").strip())
     except ValueError:
-        return "#"
-    return url or "#" if scheme in ("http", "https") else "#"
+        return None
+    return (url or "").strip() if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def _words(name: str) -> str:
+    return name.replace("error:", "error: ").replace("_", " ")
+
+
+def _short(text: str | None, size: int = 160) -> str:
+    """One line of at most `size` characters."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= size else line[: size - 1] + "…"

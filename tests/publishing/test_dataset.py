@@ -8,6 +8,8 @@ from pathlib import Path
 
 import datasets
 import mlcroissant
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -192,3 +194,91 @@ def test_a_dataset_on_an_object_store_is_replaced_with_its_card_last(corpus, pub
     assert about.triplets == 5
     found = {path.rsplit("/dataset/", 1)[1] for path in target.fs.find(target.root)}
     assert {name for name in found if name.endswith(".parquet")} == {one.name for one in about.files}
+
+
+def test_a_killed_first_publication_on_an_object_store_goes_on(corpus, publish_corpus, monkeypatch):
+    """Files come before the card: what lies there is known as ours, and no other run may take it."""
+    target = Folder("memory://killed/out/dataset")
+    copy = type(target.fs).cp_file
+    done = []
+
+    def killed_after_three(self, source, path, **more):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(path)
+        copy(self, source, path, **more)
+
+    monkeypatch.setattr(type(target.fs), "cp_file", killed_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        publish_corpus(corpus, target)
+    monkeypatch.setattr(type(target.fs), "cp_file", copy)
+    assert not target.exists("README.md")
+    with pytest.raises(ConfigurationError, match="another run"):
+        publish_corpus(corpus, target, owner="run-b")
+    assert publish_corpus(corpus, target).triplets == 60
+    assert target.exists("README.md")
+
+
+def test_superseded_files_that_a_kill_left_on_an_object_store_go_with_the_next_publication(corpus, publish_corpus):
+    target = Folder("memory://stale/out/dataset")
+    publish_corpus(corpus, target)
+    target.replace("data/train-00000-of-00099.parquet", b"what a reader's globs would find")
+    target.replace("tombstones.json", b"{}")
+    about = publish_corpus(corpus, target)
+    assert {f"data/{name}" for name in target.list("data")} == {one.name for one in about.of("triplets")}
+    assert not target.exists("tombstones.json")
+
+
+def test_row_groups_hold_four_to_eight_megabytes_and_an_image_once(tmp_path, corpus, publish_corpus):
+    """Real sizes: 60 triplets that show 60 images of 300 kB, with the default settings."""
+    noise = np.random.default_rng(0).bytes(300_000)
+    corpus.images = {one: data + noise for one, data in corpus.images.items()}
+    target = Folder(str(tmp_path / "large"))
+    publish_corpus(corpus, target, config=PublishConfig(shares={"train": 1, "validation": 0, "test": 0}))
+    for folder, column, held in (("data", "query_image.bytes", 60), ("images", "image.bytes", 60)):
+        (name,) = target.list(folder)
+        metadata = pq.read_metadata(f"{target.path}/{folder}/{name}")
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        sizes = [sum(one.column(i).total_compressed_size for i in range(one.num_columns)) for one in groups]
+        assert len(sizes) > 1
+        assert all(4 << 20 <= size <= 8.1 * (1 << 20) for size in sizes[:-1]), sizes
+        assert all(one.num_rows <= 256 for one in groups)
+        index = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)].index(column)
+        stored = sum(one.column(index).total_compressed_size for one in groups)
+        assert stored < held * 310_000, "each image once"
+
+
+def test_files_are_about_as_large_as_they_are_asked_to_be(tmp_path, corpus, publish_corpus):
+    """Repeated images count once in the plan as they do in the file."""
+    twice = [row | {"triplet_id": row["triplet_id"][:-2] + f"{n:02x}"} for row in corpus.rows for n in range(4)]
+    corpus.rows = twice
+    target = Folder(str(tmp_path / "sized"))
+    config = PublishConfig(shares={"train": 1, "validation": 0, "test": 0}, target_bytes=150_000)
+    about = publish_corpus(corpus, target, config=config)
+    sizes = [one.bytes for one in about.of("triplets")]
+    assert len(sizes) > 2
+    assert all(75_000 <= size <= 225_000 for size in sizes), sizes
+
+
+def test_texts_are_a_list_of_structs_and_every_column_has_the_type_of_the_contract(dataset):
+    features = datasets.load_dataset(dataset.path, "triplets", split="train").features
+    string, score = datasets.Value("string"), datasets.Value("float32")
+    members = ("text", "category", "direction", "length", "method", "model", "prompt", "score", "verdict")
+    text = {name: score if name == "score" else string for name in members}
+    contract = {
+        "triplet_id": string,
+        "query_image": datasets.Image(),
+        "target_image": datasets.Image(),
+        "instruction": string,
+        "instructions": datasets.List(text),
+        "hard_negatives": datasets.List(string),
+        **dict.fromkeys(("query_image_id", "target_image_id", "page_id", "page_url", "page_title"), string),
+        **dict.fromkeys(("query_image_url", "target_image_url", "query_text", "target_text"), string),
+        **dict.fromkeys(("visual_similarity", "text_similarity"), score),
+        **dict.fromkeys(("mining", "license", "opt_out"), string),
+        "crawl_date": datasets.Value("timestamp[us, tz=UTC]"),
+    }
+    assert {name: features[name] for name in contract} == contract
+    row = datasets.load_dataset(dataset.path, "ids", split="train")[0]
+    assert isinstance(row["instructions"], list)
+    assert set(row["instructions"][0]) == set(members)

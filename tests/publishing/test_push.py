@@ -136,6 +136,40 @@ def test_only_a_complete_dataset_is_pushed(hub, tmp_path, dataset):
     assert not hub.state.requests
 
 
+def test_a_hub_without_chunk_storage_gets_plain_uploads(hub, dataset, monkeypatch):
+    """As it is on a machine that sets nothing: the library would try for minutes and give up."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    push(dataset, "owner/triplets", attempts=1)
+    assert hub.state.files == _local(dataset)
+    assert constants.HF_HUB_DISABLE_XET is False, "the switch is as it was"
+
+
+@pytest.mark.parametrize("name", ["a/b c", "a/..", "a/b.git", "x" * 100 + "/y"])
+def test_a_name_that_no_hub_would_take_is_told_before_anything_is_sent(hub, dataset, name):
+    with pytest.raises(ConfigurationError, match="no repository"):
+        push(dataset, name)
+    assert not hub.state.requests
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("HF_TOKEN", "two words", "HF_TOKEN is no token"), ("HF_ENDPOINT", "localhost:80", "HF_ENDPOINT is no address")],
+)
+def test_a_wrong_environment_is_told_before_anything_is_sent(hub, dataset, monkeypatch, name, value, told):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        push(dataset, "owner/triplets")
+    assert value not in str(caught.value)
+    assert not hub.state.requests
+
+
+def test_offline_nothing_is_tried(hub, dataset, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ConfigurationError, match="HF_HUB_OFFLINE is set"):
+        push(dataset, "owner/triplets")
+    assert not hub.state.requests
+
+
 @pytest.mark.parametrize("name", ["triplets", "a/b/c", "/b"])
 def test_a_repository_has_an_owner_and_a_name(hub, dataset, name):
     with pytest.raises(ConfigurationError, match="OWNER/NAME"):

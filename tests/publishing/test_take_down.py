@@ -143,6 +143,10 @@ def test_a_list_may_hold_addresses_hosts_image_ids_and_comments(tmp_path):
     ("one", "other"),
     [
         ("http://a.example", "https://A.EXAMPLE:443/"),
+        ("<http://a.example/x>", " http://a.example/x\n"),
+        ("http://a.example/x?q=a%20b", "http://a.example/x?q=a b"),
+        ("http://a.example/x?q=%c3%a4", "http://a.example/x?q=ä"),
+        ("http://[2001:DB8::1]:80/x", "https://[2001:db8::1]/x"),
         ("http://a.example:80/x#f", "https://a.example/x"),
         ("http://a.example/%7Eu/ä", "http://a.example/~u/%C3%A4"),
         ("http://user:pw@a.example/x", "http://a.example/x"),
@@ -154,9 +158,80 @@ def test_addresses_of_one_thing_are_one(one, other):
 
 
 def test_other_addresses_are_others():
-    assert len({normal_url(f"http://a.example{rest}") for rest in ("/x", "/x?y", "/X", ":8080/x", "/x/")}) == 5
+    rests = ("/x", "/x?y", "/X", ":8080/x", "/x/", "/%E4", "/%F6", "/a%2Fb", "/a/b", "/x?y=1%262", "/x?y=1&2")
+    assert len({normal_url(f"http://a.example{rest}") for rest in rests}) == len(rests)
     assert not Tombstones.of(hosts=["b.example"]).covers_url("http://ab.example/")
     assert not Tombstones.of(hosts=["b.example"]).covers_url("http://[broken")
+
+
+@pytest.mark.parametrize(
+    ("host", "covered", "free"),
+    [
+        ("A.example:8101", "http://img.a.example:8101/x", "http://a.example/x"),
+        ("a.example", "http://a.example:8101/x", "http://ba.example/x"),
+        ("a.example:443", "https://a.example/x", "http://a.example/x"),
+        ("https://a.example/", "http://www.a.example/x", "http://example/x"),
+        ("*.a.example", "http://a.example/x", "http://b.example/x"),
+        ("127.0.0.1:8101", "http://127.0.0.1:8101/x", "http://127.0.0.1:8102/x"),
+        ("1", "http://1/", "http://127.0.0.1/"),
+        ("2001:db8::1", "http://[2001:DB8::1]:8080/x", "http://[2001:db8::2]/x"),
+        ("[2001:db8::1]:8080", "http://[2001:db8::1]:8080/x", "http://[2001:db8::1]/x"),
+        ("bücher.example.", "http://xn--bcher-kva.example/x", "http://bucher.example/x"),
+    ],
+)
+def test_a_host_may_be_written_in_many_ways(host, covered, free):
+    tombstones = Tombstones.of(hosts=[host])
+    assert tombstones.covers_url(covered)
+    assert not tombstones.covers_url(free)
+
+
+def test_an_address_may_lack_its_scheme():
+    tombstones = Tombstones.of(urls=["a.example", "b.example:8080/x"])
+    assert tombstones.covers_url("https://a.example/")
+    assert tombstones.covers_url("http://b.example:8080/x")
+
+
+@pytest.mark.parametrize(
+    "broken", ["http://[broken/x", "http://a.example:99999/x", "http://a.example/\ud800", "///", ""]
+)
+def test_broken_addresses_of_a_crawl_are_compared_as_they_stand(broken):
+    tombstones = Tombstones.of(urls=["http://c.example/x"], hosts=["d.example"])
+    assert not tombstones.covers_url(broken)
+
+
+@pytest.mark.parametrize("wrong", ["", "two words", "http://[x", "*."])
+def test_what_is_no_host_or_address_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match="is no host"):
+        Tombstones.of(hosts=[wrong])
+    with pytest.raises(ConfigurationError, match="is no address"):
+        Tombstones.of(urls=[f"http://{wrong}" if "[" not in wrong and wrong != "*." else "http://[x/y"])
+
+
+def test_a_dataset_is_taken_down_by_host_and_port_and_from_within_its_folder(
+    tmp_path, corpus, publish_corpus, monkeypatch
+):
+    for row in corpus.rows:
+        for name in ("page_url", "query_image_url", "target_image_url"):
+            row[name] = row[name].replace(".example/", ".example:8101/")
+    target = Folder(str(tmp_path / "out" / "dataset"))
+    publish_corpus(corpus, target)
+    monkeypatch.chdir(target.path)
+    assert take_down(Folder("."), Tombstones.of(hosts=["site3.example:8100"])).triplets == 0
+    monkeypatch.chdir(target.path)
+    assert take_down(Folder("."), Tombstones.of(hosts=["site3.example:8101"])).triplets == 10
+    assert _check_consistent(target).triplets == 50
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["dataset", "dataset-scratch"]
+
+
+def test_the_list_of_another_dataset_is_taken_as_it_is(tmp_path, dataset, corpus, publish_corpus):
+    take_down(dataset, Tombstones.of(hosts=["site3.example"]))
+    other = Folder(str(tmp_path / "other"))
+    publish_corpus(corpus, other)
+    more = read_list(Path(dataset.path) / "tombstones.json")
+    assert take_down(other, more).triplets == 10
+    (tmp_path / "broken.json").write_text('{"urls": []')
+    with pytest.raises(ConfigurationError, match="is no list of tombstones"):
+        read_list(tmp_path / "broken.json")
 
 
 def test_a_folder_without_dataset_is_refused(tmp_path):

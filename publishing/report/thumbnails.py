@@ -1,0 +1,60 @@
+"""Images of the web to small JPEGs of our own: no file of a stranger is passed on, and none is decoded whole."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import warnings
+import zlib
+
+from PIL import Image, ImageOps
+
+#: Pillow reads other formats by programs and parsers that no stranger's file should reach (EPS starts Ghostscript).
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000", "PPM")
+_BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    Image.DecompressionBombError,
+    struct.error,
+    zlib.error,
+)
+_MAX_PIXELS = 80_000_000
+_WHITE = (255, 255, 255, 255)
+
+
+def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
+    """A JPEG of at most `side` pixels as a data address; None for what cannot be shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                if image.width * image.height > _MAX_PIXELS:
+                    return None
+                return _small(image, side, quality)
+    except _BROKEN:
+        return None
+
+
+def _small(image: Image.Image, side: int, quality: int) -> str:
+    if image.format == "JPEG":
+        image.draft("RGB", (side * 2, side * 2))
+    # Palettes are read first: their numbers are no colours that could be averaged.
+    picture = image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGBA")
+    picture.thumbnail((side * 2, side * 2))
+    layered = ImageOps.exif_transpose(picture).convert("RGBA")
+    page = Image.new("RGBA", layered.size, _WHITE)
+    page.alpha_composite(layered)
+    small = page.convert("RGB")
+    small.thumbnail((side, side))
+    sink = io.BytesIO()
+    small.save(sink, "JPEG", quality=quality, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
