@@ -2,106 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from beam_jobs.annotate_images import pages_of_places
-from beam_jobs.index_step import Answers, Message, answer_map, answers_folder, read_answers
-from beam_jobs.locate_images import LocateTask
-from beam_jobs.session import Session, asker
+from beam_jobs.fetch_plan import DISALLOWED, WANTED, goes_on, plan_part
+from beam_jobs.index_step import read_answers
+from beam_jobs.scratch import scratch_folder
+from beam_jobs.session import Progress, Session
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.supervised import child
 from beam_jobs.tables import rows
-from beam_jobs.workspace import Manifest, Workspace, basis_of
-from mining.fetching.addresses import Address, bucket_of, host_of
+from beam_jobs.workspace import Manifest, Workspace
+from mining.fetching.addresses import Address, address_id
 from mining.fetching.bucket import fetch_bucket
 from mining.fetching.config import FetchConfig
-from mining.pages.addresses import match_key
 from schemas.ids import digest
 from schemas.settings import settings_digest
 
-VERSION = "1"
-_PARTS = "_work/plans/fetch_images"
-_ADDRESS, _PLANNED = b"u", b"p"
-#: Seconds without a sign of life after which an address in hand is given up: longer than any pause of ours.
-_PATIENCE = 300.0
-
-
-@dataclass(frozen=True)
-class HeldStep:
-    """Index step: which addresses of a shard's places some archive holds."""
-
-    workspace: Workspace
-    config: FetchConfig
-    name: str = "held"
-
-    def messages(self, task: LocateTask) -> Iterator[Message]:
-        """Addresses of archived images; addresses of all places of the shard."""
-        assert task.number is not None
-        manifest = self.workspace.manifests(task.job, [task.key])[0]
-        held = {match_key(row["url"]) for row in rows(self.workspace, manifest, "images", ["url"])}
-        for key in sorted(held):
-            yield key, "", b"h"
-        named = {match_key(row["url"]) for row in rows(self.workspace, manifest, "page_images", ["url"])}
-        for key in sorted(named):
-            yield key, asker(task.number), b""
-
-    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-        """Only addresses that are held are answered."""
-        if values:
-            yield from ((one, b"") for one in askers)
-
-
-@dataclass(frozen=True)
-class ToFetchTask:
-    """A shard of places with the answers of `HeldStep`; or the answers file of an earlier part of the plan."""
-
-    shard: LocateTask | None
-    answers: str | None
-
-
-@dataclass(frozen=True)
-class ToFetchStep:
-    """Index step: of each picture that no archive holds in any form its chosen address, to the bucket of its host."""
-
-    workspace: Workspace
-    config: FetchConfig
-    buckets: int
-    name: str = "to_fetch"
-
-    def messages(self, task: ToFetchTask) -> Iterator[Message]:
-        """Addresses with their bucket; those that an earlier part has are told as planned."""
-        if task.shard is None:
-            for key, _ in read_answers(self.workspace, task.answers):
-                yield key, "", _PLANNED
-            return
-        manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
-        held = answer_map(self.workspace, task.answers)
-        refused = set()
-        if self.config.opt_out == "drop":
-            pages = rows(self.workspace, manifest, "pages", ["page_id", "opt_out"])
-            refused = {row["page_id"] for row in pages if row["opt_out"]}
-        wanted: dict[str, str] = {}
-        for page in pages_of_places(self.workspace, manifest):
-            if page[0]["page_id"] in refused:
-                continue
-            found = {place["group"] for place in page if match_key(place["url"]) in held}
-            for place in page:
-                if place["chosen"] and place["group"] not in found and place["url"].startswith("http"):
-                    key = match_key(place["url"])
-                    wanted[key] = min(place["url"], wanted.get(key, place["url"]))
-        for key in sorted(wanted):
-            yield key, f"{bucket_of(host_of(wanted[key]), self.buckets):04d}", _ADDRESS + wanted[key].encode()
-
-    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-        """One spelling of the address to its bucket, unless it is planned already."""
-        if askers and values[0] != _PLANNED:
-            yield askers[0], min(value for value in values if value[:1] == _ADDRESS)[1:]
+VERSION = "2"
+#: Seconds without a sign of life after which an address in hand is given up: longer than any exchange may take.
+_PATIENCE = 1500.0
 
 
 @dataclass(frozen=True)
@@ -113,12 +35,14 @@ class FetchJob:
     stage: str = "fetch_images"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """A retry asks again for what failed or was deferred, and keeps everything else."""
-        previous = None
-        if "previous" in shard.work:
-            previous = self.workspace.manifests(self.stage, [shard.work["previous"]])[0]
+        """A retry asks again for what failed or was deferred, and keeps everything else. Where the outcomes before it
+        are gone, since other settings were in force in the meantime, it asks for all."""
+        work = dict(shard.work)
+        previous = self.workspace.manifest(self.stage, work.pop("previous", ""))
+        if previous is not None:
+            work["previous"] = previous.key
             self._keep(previous, writer)
-        arguments = (self.workspace.path, self.stage, shard.key, writer.attempt, shard.work, self.config)
+        arguments = (self.workspace.path, self.stage, shard.key, writer.attempt, work, self.config)
         writer.take(child("fetch", _PATIENCE).call("beam_jobs.fetch_images:fetch_in_child", *arguments))
 
     def _keep(self, previous: Manifest, writer: ShardWriter) -> None:
@@ -140,61 +64,80 @@ def fetch_in_child(
     work: Mapping[str, Any],
     config: FetchConfig,
     *,
-    mark: Any,
+    mark: Callable[[str], None],
     quarantine: Mapping[str, str],
 ) -> WrittenShard:
     """Fetch a bucket. What a call that died had fetched lies in a scratch folder that the next one takes up."""
     workspace = Workspace(path)
     # The parent holds what it kept of an earlier round under the same attempt: the files must not meet.
     writer = ShardWriter(workspace, stage, key, f"{attempt}f")
+    writer.notes["budget"] = [config.host_budget, config.host_seconds]
+    with scratch_folder(f"fetch-{digest(path)[:12]}-{key}", lambda: mark("")) as scratch:
+        if workspace.manifest(stage, key) is not None:
+            # Another attempt held the folder until it was done: this one has lost, and asks nobody.
+            return writer.close()
+        addresses = _addresses(workspace, stage, work, writer)
+        fetch_bucket(addresses, config, writer, mark, quarantine, scratch)
+        return writer.close()
+
+
+def _addresses(workspace: Workspace, stage: str, work: Mapping[str, Any], writer: ShardWriter) -> list[Address]:
+    """The addresses to ask for. Those that a robots.txt in the archives disallows are reported here."""
     if "previous" in work:
         previous = workspace.manifests(stage, [work["previous"]])[0]
-        addresses = {row["url"] for row in rows(workspace, previous, "deferred", ["url"])}
-        failed = rows(workspace, previous, "rejected", ["url", "reason"])
-        addresses |= {row["url"] for row in failed if row["reason"].startswith("error:")}
-    else:
-        addresses = {value.decode() for _, value in read_answers(workspace, work["answers"])}
-    scratch = os.path.join(tempfile.gettempdir(), "lensmith-fetch", f"{digest(path)[:12]}-{key}")
-    os.makedirs(scratch, exist_ok=True)
-    fetch_bucket([Address(url) for url in sorted(addresses)], config, writer, mark, quarantine, scratch)
-    os.rmdir(scratch)
-    return writer.close()
+        urls = {row["url"] for row in rows(workspace, previous, "deferred", ["url"])}
+        dropped = rows(workspace, previous, "rejected", ["url", "reason"])
+        urls |= {row["url"] for row in dropped if row["reason"].startswith("error:")}
+        return [Address(url) for url in sorted(urls)]
+    answers = [(value[:1], value[1:].decode()) for _, value in read_answers(workspace, work["answers"])]
+    for url in sorted(url for flag, url in answers if flag == DISALLOWED):
+        writer.entered("address")
+        detail = "the robots.txt that the archives hold"
+        writer.rejected("address", "robots_disallowed", id=address_id(url), url=url, detail=detail)
+    return [Address(url) for url in sorted(url for flag, url in answers if flag == WANTED)]
 
 
 def run_fetch(session: Session, extracted: Sequence[Manifest], buckets: int, config: FetchConfig) -> list[Manifest]:
     """Fetch what no archive holds; a manifest for each bucket of each part of the plan."""
     job = FetchJob(session.workspace, config)
-    settings = settings_digest(config)
-    shards = []
-    for part in _plan(session, extracted, buckets, config):
-        session.used_answers.add(answers_folder("to_fetch", part["key"]))
+    parts = plan_part(session, "chosen", extracted, (), buckets, config)
+    fetched = _run_parts(session, job, parts)
+    first = [
+        one for part, manifests in zip(parts, fetched, strict=True) if part["kind"] == "chosen" for one in manifests
+    ]
+    if goes_on(first):
+        more = plan_part(session, "others", extracted, first, buckets, config)
+        if more != parts:
+            fetched = _run_parts(_quiet(session), job, more)
+    return [one for manifests in fetched for one in manifests]
+
+
+def _run_parts(session: Session, job: FetchJob, parts: Sequence[Mapping[str, Any]]) -> list[list[Manifest]]:
+    """Run the parts of a plan one after another: two of them may ask one host. Manifests by part, all in force."""
+    settings = settings_digest(job.config)
+    planned: list[list[Shard]] = []
+    for number, part in enumerate(parts):
+        shards = []
         for bucket, (path, answers_digest) in sorted(part["buckets"].items()):
             key = session.shard_key(job.stage, VERSION, settings, bucket, answers_digest)
             shards.append(Shard(key, {"answers": path}))
-    return session.shards(job, shards)
+        manifests = (_quiet(session, session.retry_failed) if number else session).shards(job, shards)
+        raised = [one for one, manifest in zip(shards, manifests, strict=True) if _was_raised(manifest, job.config)]
+        if raised:
+            _quiet(session, retry_failed=True).shards(job, raised)
+        planned.append(shards)
+    in_order = iter(_quiet(session).shards(job, [one for shards in planned for one in shards]))
+    return [[next(in_order) for _ in shards] for shards in planned]
 
 
-def _plan(session: Session, extracted: Sequence[Manifest], buckets: int, config: FetchConfig) -> list[dict[str, Any]]:
-    """The parts of the plan; pages that are new or changed since the last part add one."""
-    workspace = session.workspace
-    parts: list[dict[str, Any]] = [
-        workspace.folder.read_json(f"{_PARTS}/{name}") for name in workspace.folder.list(_PARTS)
-    ]
-    basis = digest(basis_of(extracted), config.opt_out)
-    if parts and parts[-1]["basis"] == basis:
-        return parts
-    shards = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
-    held = session.index(HeldStep(workspace, config), shards, basis)
-    tasks = [ToFetchTask(one, held.get(asker(number), Answers(None, "")).path) for number, one in enumerate(shards)]
-    earlier = [path for part in parts for path, _ in part["buckets"].values()]
-    tasks += [ToFetchTask(None, path) for path in earlier]
-    key = digest(basis, *earlier)
-    found = session.index(ToFetchStep(workspace, config, buckets), tasks, key)
-    part = {
-        "basis": basis,
-        "key": key,
-        "buckets": {bucket: [answers.path, answers.digest] for bucket, answers in sorted(found.items())},
-    }
-    name = f"{_PARTS}/{len(parts):04d}.json"
-    workspace.folder.create(name, json.dumps(part, indent=1).encode())
-    return [*parts, workspace.folder.read_json(name)]
+def _was_raised(manifest: Manifest, config: FetchConfig) -> bool:
+    """Whether a shard put addresses off under a smaller budget than the present one."""
+    addresses, seconds = manifest.notes.get("budget", (config.host_budget, config.host_seconds))
+    deferred = any(entry.deferred for entry in manifest.counts.units.values())
+    return deferred and (config.host_budget > addresses or config.host_seconds > seconds)
+
+
+def _quiet(session: Session, retry_failed: bool = False) -> Session:
+    """The session for a later round of its own work: that more shards are to do is no news."""
+    progress = Progress(begin=session.progress.begin, say=lambda text: None)
+    return replace(session, retry_failed=retry_failed, progress=progress)

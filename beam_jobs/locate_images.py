@@ -58,10 +58,9 @@ class LocateImages:
         manifest = self.workspace.manifests(task.job, [task.key])[0]
         told = set()
         for row in rows(self.workspace, manifest, "images", ["url", "image_id", "source", "opt_out"]):
-            rank = _RANK[row["source"]]
-            told.add(
-                (row["url"], _IMAGE + bytes([rank]) + bytes.fromhex(row["image_id"]) + (row["opt_out"] or "").encode())
-            )
+            image = bytes([_RANK[row["source"]]]) + bytes.fromhex(row["image_id"])
+            # Records have addresses as their crawler wrote them, pages as their authors did.
+            told.add((match_key(row["url"]), _IMAGE + image + (row["opt_out"] or "").encode()))
         for url, value in sorted(told):
             yield url, "", value
         if task.number is None:

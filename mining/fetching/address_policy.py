@@ -28,7 +28,19 @@ REFUSED_PORTS = frozenset((
 ))
 # fmt: on
 #: Metadata services that lie outside the reserved ranges.
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16"), ipaddress.ip_address("100.100.100.200")})
+_METADATA = frozenset(
+    ipaddress.ip_address(one)
+    for one in (
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+    )
+)
+#: Endings of names that no look-up may lead anywhere (RFC 6761, RFC 7686).
+_NO_HOSTS = ("invalid", "onion")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 #: How long a look-up is believed, seconds.
 _LOOKUP_LIFETIME = 300.0
@@ -105,6 +117,8 @@ class AddressPolicy:
     def _check(self, target: Target) -> tuple[Endpoint, ...]:
         if target.port in REFUSED_PORTS:
             raise rejected("address_refused", f"port {target.port}")
+        if target.host.rpartition(".")[2] in _NO_HOSTS:
+            raise rejected("unknown_host", f"no host has a name in .{target.host.rpartition('.')[2]}")
         host = f"[{target.host}]" if ":" in target.host else target.host
         private = bool(self._allowed & {target.host, host, f"{host}:{target.port}"})
         found = self._look_up(target)

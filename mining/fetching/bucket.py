@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections import defaultdict
@@ -21,6 +20,8 @@ from mining.fetching.spool import Spool
 from mining.fetching.verdicts import PostponedError, StoppedError, Verdict
 from schemas.outcomes import Outcomes
 
+_LONGEST_KEY = 2000
+
 
 def fetch_bucket(
     addresses: Sequence[Address],
@@ -36,8 +37,9 @@ def fetch_bucket(
     A kept address gives one row of table `images` and one `image` out. All addresses of a host belong into one call,
     and one call at a time: limits, budgets and robots.txt are kept here. It installs an opener for the whole process,
     so it runs in a process of its own. `mark` gets the address in hand, often; those in `quarantine` are not asked
-    but fail with the reason given there. `scratch` is a local folder: a call that died in it is taken up by the next
-    one, which asks for nothing again that had an end; it is left empty.
+    but fail with the reason given there. `scratch` is a local folder that the caller removes once the outcomes are
+    safe: a call that died in it is taken up by the next one, which asks for nothing again that had an end, and for
+    what was in hand one by one, so that the address that the process died of is the one that `mark` names.
 
     Rejected: http_4XX, unknown_host, bad_address, address_refused, not_an_image, too_large, bad_encoding, opted_out,
     robots_disallowed, too_many_redirects. Failed: timeout, http_5XX, http_408, http_425, http_429,
@@ -54,8 +56,6 @@ def fetch_bucket(
         _report(urls, bucket, spool, outcomes)
     finally:
         spool.close()
-    spool.remove()
-    shutil.rmtree(os.path.join(scratch, "img2dataset"), ignore_errors=True)
 
 
 class _Bucket:
@@ -76,6 +76,7 @@ class _Bucket:
         self._gates = Gates(config, self._heartbeat)
         self._fetcher = Fetcher(config, self._gates, resolver)
         self._disk_error: OSError | None = None
+        self._passes = 0
         #: Ends that need no asking, by address as written, and the task of every other address.
         self.unasked: dict[str, Verdict] = {}
         self.tasks: dict[str, Task] = {}
@@ -84,8 +85,8 @@ class _Bucket:
             self._enter(url, quarantine)
 
     def _enter(self, url: str, quarantine: Mapping[str, str]) -> None:
-        if url in quarantine:
-            self.unasked[url] = Verdict("failed", quarantine[url], "the process died over this address")
+        if (died := quarantine.get(_key(url))) is not None:
+            self.unasked[url] = Verdict("failed", died, "the process died over this address")
             return
         try:
             target = read_address(url)
@@ -100,19 +101,30 @@ class _Bucket:
         """Pass after pass until every task has its verdict in the spool."""
         self._hold_to_budgets()
         pending = [task for task in self._by_url.values() if self._spool.verdict(task.url) is None]
-        number = 0
+        suspects = [self._by_url[url] for url in self._spool.suspects if url in self._by_url]
         with installed(SandboxOpener(self._open)):
             while pending := self._without_closed_hosts(pending):
-                planned = plan_pass(pending, self._gates)
-                hosts = len({task.target.authority for task in planned})
-                threads = min(self._config.threads, len(planned), 2 * self._config.host_concurrency * hosts)
-                download_pass([task.url for task in planned], number % 100_000, threads, folder, self._take)
-                if self._disk_error is not None:
-                    raise self._disk_error
-                self._settle_lost(planned)
+                if suspects:
+                    suspect = suspects.pop(0)
+                    suspect.due = self._gates.of(suspect.target.authority).next_start
+                    self._pass([suspect], folder)
+                else:
+                    self._pass(plan_pass(pending, self._gates), folder)
                 pending = [task for task in pending if self._spool.verdict(task.url) is None]
-                number += 1
+                suspects = [task for task in suspects if self._spool.verdict(task.url) is None]
         self._fetcher.close()
+
+    def _pass(self, planned: Sequence[Task], folder: str) -> None:
+        """Have img2dataset go through some tasks once."""
+        hosts = len({task.target.authority for task in planned})
+        threads = min(self._config.threads, len(planned), 2 * self._config.host_concurrency * hosts)
+        for task in planned:
+            task.begin_pass()
+        download_pass([task.url for task in planned], self._passes % 100_000, threads, folder, self._take)
+        self._passes += 1
+        if self._disk_error is not None:
+            raise self._disk_error
+        self._settle_lost(planned)
 
     def _hold_to_budgets(self) -> None:
         """Defer what is over a host's budget: the addresses with the largest ids."""
@@ -141,6 +153,7 @@ class _Bucket:
             raise URLError("not an address of this bucket")
         task.asked = True
         self._heartbeat(task.urls[0])
+        self._begin(task)
         self._gates.of(task.target.authority).sleep_until(task.due)
         try:
             verdict, body = self._fetcher.fetch(task.target)
@@ -162,6 +175,13 @@ class _Bucket:
             # A throttling host holds back all its addresses at its gate; otherwise only this one waits.
             pause = self._config.backoff_seconds * 2 ** (task.attempts - 1)
             task.not_before = time.monotonic() + min(pause, self._config.max_backoff)
+
+    def _begin(self, task: Task) -> None:
+        if task.attempts == 0:
+            try:
+                self._spool.begin(task.url)
+            except OSError as error:
+                self._disk_error = error
 
     def _take(self, url: str, body: bytes | None, message: str | None) -> None:
         """What img2dataset hands its sample writer."""
@@ -185,8 +205,13 @@ class _Bucket:
 
     def _heartbeat(self, url: str | None = None) -> None:
         with self._mark_lock:
-            self._in_hand = url or self._in_hand
+            self._in_hand = _key(url) if url else self._in_hand
             self._mark(self._in_hand)
+
+
+def _key(url: str) -> str:
+    """What `mark` and `quarantine` call an address: keys have a limit."""
+    return url if len(url) <= _LONGEST_KEY and url.isascii() else address_id(url)
 
 
 def _report(urls: Sequence[str], bucket: _Bucket, spool: Spool, outcomes: Outcomes) -> None:

@@ -117,6 +117,13 @@ class FetchConfig(BaseModel):
             raise ValueError("entries must not be empty")
         return tuple(entry.strip().lower() if "://" not in entry else entry.strip() for entry in value)
 
+    @field_validator("allow_hosts")
+    @classmethod
+    def _hosts_only(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("/" in entry for entry in value):
+            raise ValueError("write a host or host:port, such as 127.0.0.1:8000, without http:// and path")
+        return value
+
     @property
     def agent(self) -> str:
         """The product token of the user agent, lower case."""

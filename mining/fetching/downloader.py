@@ -6,8 +6,12 @@ and tells errors as text only, so nothing is read from its answers but the bodie
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import os
+import sys
+import types
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,13 +81,28 @@ def _pass_through(stream: io.BytesIO, boxes: Any = None) -> tuple[bytes, None, N
 
 
 def downloader_class() -> Any:
-    """img2dataset's `Downloader`. Importing it costs seconds, and without the variable, a request to the network."""
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    try:
-        from img2dataset.downloader import Downloader
-    except ImportError as error:
-        raise MissingPackageError("img2dataset", "fetch", "fetching images") from error
-    return Downloader
+    """img2dataset's `Downloader`.
+
+    Its module is imported without the package's `__init__`, which brings torch, webdataset and albumentations along:
+    seconds of a processor, and a request to the network, for nothing that the downloader needs."""
+    name = "img2dataset"
+    if f"{name}.downloader" not in sys.modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.submodule_search_locations is None:
+            raise MissingPackageError(name, "fetch", "fetching images")
+        package = types.ModuleType(name)
+        package.__path__ = list(spec.submodule_search_locations)
+        before = sys.modules.get(name)
+        sys.modules[name] = before or package
+        try:
+            importlib.import_module(f"{name}.downloader")
+        except ImportError as error:
+            raise MissingPackageError(str(error.name), "fetch", "fetching images") from error
+        finally:
+            # Whoever imports the package itself gets the whole of it.
+            if before is None:
+                del sys.modules[name]
+    return sys.modules[f"{name}.downloader"].Downloader
 
 
 def download_pass(urls: Sequence[str], number: int, threads: int, folder: str, write: Write) -> bool:

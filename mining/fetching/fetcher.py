@@ -171,8 +171,11 @@ class Fetcher:
             except StoppedError as stopped:
                 robots.stopped = _unreachable(f"{stopped.verdict.reason}: {stopped.verdict.detail}")
             else:
-                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     robots.stopped = _unreachable(_describe(answer))
+                elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                    # As every 4xx it allows, but not at once.
+                    gate.back_off(_seconds(answer.header("retry-after")))
                 elif HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
                     text = answer.body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
                     robots.rules = RobotsRules(text, self._config.agent)

@@ -38,6 +38,11 @@ class Task:
         """The address as it is asked."""
         return self.target.url
 
+    def begin_pass(self) -> None:
+        """Forget what the pass before came to."""
+        self.asked = self.answered = False
+        self.message = None
+
 
 def plan_pass(tasks: Sequence[Task], gates: Gates) -> list[Task]:
     """The tasks of the next pass in the order of their planned starts, each with its `due` set.
@@ -62,8 +67,4 @@ def plan_pass(tasks: Sequence[Task], gates: Gates) -> list[Task]:
                 break
     turns.sort(key=lambda entry: entry[:3])
     last = turns[0][0] + _HORIZON
-    chosen = [task for planned, _, _, task in turns if planned <= last]
-    for task in chosen:
-        task.asked = task.answered = False
-        task.message = None
-    return chosen
+    return [task for planned, _, _, task in turns if planned <= last]

@@ -17,7 +17,8 @@ _BODIES, _JOURNAL = "bodies", "verdicts.jsonl"
 class Spool:
     """An append-only journal of verdicts by address, with the bodies of the kept ones beside it.
 
-    Opening a folder where an earlier process died takes up what it had finished. Used by many threads."""
+    Opening a folder where an earlier process died takes up what it had finished, and knows what it was at. Used by
+    many threads."""
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
@@ -25,6 +26,7 @@ class Spool:
         self._paths = [os.path.join(folder, name) for name in (_BODIES, _JOURNAL)]
         self._lock = threading.Lock()
         self._verdicts: dict[str, Verdict] = {}
+        self._begun: set[str] = set()
         self._places: dict[str, tuple[int, int, str]] = {}
         self._bodies = open(self._paths[0], "a+b")  # noqa: SIM115 - closed by `close`
         self._end = self._bodies.seek(0, os.SEEK_END)
@@ -32,6 +34,17 @@ class Spool:
         self._journal = open(self._paths[1], "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
         # A line that a death cut short must not swallow the next one.
         self._journal.write("\n")
+
+    @property
+    def suspects(self) -> list[str]:
+        """Addresses that a process before this one was at when it died, sorted."""
+        return sorted(self._begun - self._verdicts.keys())
+
+    def begin(self, url: str) -> None:
+        """Note that an address is in hand. OSError when the disk is full."""
+        with self._lock:
+            self._journal.write(json.dumps({"begun": url}) + "\n")
+            self._journal.flush()
 
     def settle(self, url: str, verdict: Verdict, body: bytes = b"") -> None:
         """Store the end of an address; `body` for a kept one. OSError when the disk is full."""
@@ -63,13 +76,6 @@ class Spool:
         self._bodies.close()
         self._journal.close()
 
-    def remove(self) -> None:
-        """Close and delete both files and their folder, once everything in them was reported."""
-        self.close()
-        for path in self._paths:
-            os.unlink(path)
-        os.rmdir(self._folder)
-
     def _load(self) -> None:
         if not os.path.exists(self._paths[1]):
             return
@@ -79,7 +85,10 @@ class Spool:
                     entry = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                self._take_up(entry)
+                if "begun" in entry:
+                    self._begun.add(entry["begun"])
+                else:
+                    self._take_up(entry)
 
     def _take_up(self, entry: dict[str, object]) -> None:
         """Believe an entry of an earlier process, unless its body did not reach the disk."""

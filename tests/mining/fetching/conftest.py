@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import itertools
 import socket
 import threading
 import time
@@ -100,9 +99,10 @@ def redirect(to: str, code: int = 302) -> Route:
     return lambda handler: handler.reply(code, b"", "text/plain", Location=to)
 
 
-def gaps(moments: list[float]) -> list[float]:
-    """The times between moments."""
-    return [later - earlier for earlier, later in itertools.pairwise(moments)]
+def never_before(moments: list[float], started: float, interval: float) -> bool:
+    """Whether request number k arrived at least k intervals after the start. Arrivals may be late, starts not early,
+    so that this holds on a busy machine too, unlike a look at the gaps."""
+    return all(moment - started >= number * interval for number, moment in enumerate(sorted(moments)))
 
 
 @dataclass
@@ -188,13 +188,14 @@ def fetch(web: Web, tmp_path: Any) -> Callable[..., Fetched]:
     def run(*urls: str, quarantine: dict[str, str] | None = None, **settings: Any) -> Fetched:
         outcomes = CollectedOutcomes()
         config = FetchConfig(**{**FAST, **settings})
+        scratch = tmp_path / f"scratch{len(list(tmp_path.iterdir()))}"
         fetch_bucket(
             [Address(url) for url in urls],
             config,
             outcomes,
             lambda key: None,
             quarantine or {},
-            str(tmp_path / "scratch"),
+            str(scratch),
             resolver=web.resolve,
         )
         assert outcomes.counts.unbalanced() == []
