@@ -16,7 +16,11 @@ from synthesis.words import STOP_WORDS, content_words, words
 #: Words of a phrase, at most.
 LONGEST = 6
 
-_BREAKS = re.compile(r"\s+[-–—|·•>+~*]+\s+|[:;|()\[\]{}<>=/\\\"“”„«»`©®]+|(?<=[\w'’)])[.,!?…]+(?:\s+|$)|\s*,\s+")
+_BREAKS = re.compile(r"\s+[-–—|·•>+~*]+\s+|[:;|()\[\]{}<>=/\\\"“”„«»`®]+|(?<=[\w'’)])[.,!?…]+(?:\s+|$)|\s*,\s+")
+#: Who made a picture is not what it shows.
+_CREDIT = re.compile(
+    r"(?:©|\(c\)|\bcourtesy of\b|\bcopyright\b|\b(?:photos?|images?|pictures?) by\b|\bcredits?:).*", re.I | re.S
+)
 _QUOTES = ".'’‘`´!?*,–—-_&+#"
 _PREPOSITIONS = frozenset(
     "in on at with without from under over after before during by near through using behind above below between "
@@ -31,8 +35,8 @@ _FUNCTION_WORDS = _JOINTS | _DETERMINERS | _VERBS
 _PARTICIPLE = re.compile(r"^[a-z]{3,}(?:ed|ing)$")
 #: "Show the … version" and nothing else fits these.
 _STATES = frozenset(
-    "original default normal final finished unmodified raw plain empty modified untouched uncompressed full complete "
-    "basic simple advanced old new initial unedited edited".split()
+    "original default normal final finished unmodified raw plain modified untouched uncompressed initial unedited "
+    "edited".split()
 )
 #: What says nothing of a picture beside its neighbours.
 _GENERIC = frozenset(
@@ -63,8 +67,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Phrase:
     """Consecutive words of a text. `head`, `plural`, `noun`, `act` tell of its head, as far as letters do; `state`: it
-    begins with a word such as "original"; `aside`: it stands behind a break, or
-    is two names; `time`: it says when."""
+    begins with a word such as "original"; `aside`: it stands behind a break, or is two names; `time`: it says when."""
 
     text: str
     kind: Kind
@@ -99,16 +102,24 @@ def phrases(query: str, target: str, alike: bool) -> list[Phrase]:
                 found.setdefault(phrase.text, phrase)
         before |= content_words(" ".join(segment))
     same = [one for one in found.values() if one.kind is not Kind.THING]
-    # Of a variant's title the words that both share need no saying: "label" of "montage label".
-    tails = tuple(f" {one.text}" for one in same if one.kind is Kind.TRAIT)
-    return [one for one in same if not one.text.endswith(tails)] or list(found.values())
+    # Of a variant's title the words that both share need no saying: "label" of "montage label". What a preposition
+    # belongs to is no title: "winter" of "in winter".
+    titles = tuple(f" {one.text}" for one in same if one.kind is Kind.TRAIT)
+    manners = [f"{one.text} " for one in same if one.kind is Kind.MANNER]
+    said = [
+        one
+        for one in same
+        if one.kind is Kind.MANNER
+        or not (one.text.endswith(titles) or any(f" {one.text} " in manner for manner in manners))
+    ]
+    return said or list(found.values())
 
 
 def segments(text: str) -> list[list[str]]:
     """A text as runs of tokens between its breaks (punctuation, dashes, brackets), in the spelling that a phrase has:
     capitals of headings and of first words are lowered, those of names within a sentence stay."""
     result = []
-    for part in _BREAKS.split(text):
+    for part in _BREAKS.split(_CREDIT.sub("", text)):
         tokens = [token.strip(_QUOTES) or ("&" if token == "&" else "") for token in part.split()]
         tokens = [token for token in tokens if token]
         if not tokens:
@@ -157,7 +168,9 @@ def _closes(segment: Sequence[str], end: int) -> bool:
         return True
     if last in STOP_WORDS or last in _FUNCTION_WORDS or not words(last):
         return False
-    return end == len(segment) or segment[end].lower() in _JOINTS | _VERBS or _participle(segment, end)
+    return (
+        end == len(segment) or segment[end].lower() in (_JOINTS | _VERBS) - {"and", "or"} or _participle(segment, end)
+    )
 
 
 def _participle(segment: Sequence[str], index: int) -> bool:

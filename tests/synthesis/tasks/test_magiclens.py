@@ -1,0 +1,108 @@
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from synthesis.config import WriteConfig
+from synthesis.requests import NothingToAsk, Request, Variables
+from synthesis.tasks.interface import UnparsableError
+from synthesis.tasks.magiclens import MagicLens
+
+TASK = MagicLens(WriteConfig(task="magiclens", texts=3))
+PAIR = Variables("A page", "a cat", "a dog")
+GOOD = (
+    '{"instructions": [{"text": "show the dog", "category": "attribute"}, {"text": "a dog instead", "category": null}]}'
+)
+
+
+def parsed(answer):
+    return [(one.text, one.category) for one in TASK.format_output(answer, PAIR)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GOOD,
+        f"```json\n{GOOD}\n```",
+        f"Here is the JSON you asked for:\n\n{GOOD}\n\nI hope {{this}} helps!",
+        f"<think>The first {{image}} shows a cat. {GOOD[:30]}</think>\n{GOOD}",
+        f"The pair is {{odd}}. {GOOD}",
+        f'{{"reasoning": "differs in animal"}} {GOOD}',
+        json.dumps(json.loads(GOOD) | {"note": "x"}, indent=2),
+    ],
+)
+def test_realistic_answers(answer):
+    assert parsed(answer) == [("show the dog", "attribute"), ("a dog instead", None)]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        (["show the dog"], [("show the dog", None)]),
+        ([{"text": '  "show\nthe dog" '}], [("show the dog", None)]),
+        ([{"text": "x y", "category": "colour"}], [("x y", None)]),
+        ([{"text": "x y", "category": ["number"]}], [("x y", None)]),
+        ([{"text": 3}, None, {"category": "number"}, [], {"text": ""}], []),
+        ([{"text": "half \ud800 of\u200b it"}], [("half of it", None)]),
+        ([], []),
+    ],
+)
+def test_items_of_any_shape(items, expected):
+    assert parsed(json.dumps({"instructions": items})) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "I'm sorry, but I can't help with that.",
+        "Montre le chien",
+        GOOD[:-1],
+        GOOD[:40],
+        GOOD.replace('"', "'"),
+        '{"instruction": "show the dog"}',
+        '{"instructions": "show the dog"}',
+        '["show the dog"]',
+        "<think>" + GOOD,
+        "{" * 100_000,
+        '{"a":' * 100_000,
+        '{"instructions": ' + "[" * 100_000,
+    ],
+)
+def test_broken_answers(answer):
+    with pytest.raises(UnparsableError):
+        parsed(answer)
+
+
+def test_what_is_asked():
+    request = TASK.format_input(Variables("A page", "a cat", "", "tabby", "golden retriever"))
+    assert isinstance(request, Request)
+    assert request.messages[-1]["content"] == (
+        "Page title: A page\nFirst image: a cat (label: tabby)\nSecond image: (label: golden retriever)"
+    )
+    assert "3 instructions" in request.messages[0]["content"]
+    assert request.parameters == {"temperature": 0.0, "max_tokens": 256, "seed": 0}
+    assert TASK.format_input(Variables("t", "", "a dog")).messages[-1]["content"].count("unknown") == 1
+    assert TASK.format_input(Variables("t", "a cat", "")) == NothingToAsk("text_missing")
+    assert TASK.format_input(Variables("t", "A Cat", "a cat")) == NothingToAsk("nothing_new")
+
+
+_JSON = st.recursive(
+    st.none() | st.text(max_size=20) | st.integers(),
+    lambda one: st.lists(one) | st.dictionaries(st.text(max_size=8), one),
+)
+
+
+@given(st.text() | _JSON.map(json.dumps) | _JSON.map(lambda one: json.dumps({"instructions": one})))
+@example('{"instructions": [{"text": "a", "category": {}}]}')
+def test_parsing_raises_nothing_else_and_invents_nothing(answer):
+    try:
+        found = TASK.format_output(answer, PAIR)
+    except UnparsableError:
+        return
+    for one in found:
+        assert one.text == " ".join(one.text.split())
+        assert one.text.encode()
+        pieces = answer.encode().decode("unicode_escape", "ignore") + answer
+        assert all(word in pieces for word in one.text.split() if word.isascii())
