@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -58,72 +57,38 @@ def answers_folder(name: str, key: str) -> str:
     return f"_work/index/{name}/{key}"
 
 
-class _Tell(beam.DoFn):
-    def __init__(self, step: IndexStep) -> None:
-        self._step = step
-
-    def process(self, task: Any) -> Iterator[tuple[str, tuple[str, bytes]]]:
-        for key, asker, value in self._step.messages(task):
-            yield key, (asker, value)
+def tell(step: IndexStep, task: Any) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    """The messages of one task by key."""
+    for key, asker, value in step.messages(task):
+        yield key, (asker, value)
 
 
-class _Resolve(beam.DoFn):
-    def __init__(self, step: IndexStep) -> None:
-        self._step = step
-
-    def process(self, grouped: tuple[str, Iterable[tuple[str, bytes]]]) -> Iterator[tuple[str, tuple[str, bytes]]]:
-        key, messages = grouped
-        askers: set[str] = set()
-        tellings: list[bytes] = []
-        for asker, value in messages:
-            if asker:
-                askers.add(asker)
-            if value:
-                tellings.append(value)
-        for asker, answer in self._step.resolve(key, sorted(askers), sorted(tellings)):
-            yield asker, (key, answer)
+def resolve(
+    step: IndexStep, key: str, messages: Iterable[tuple[str, bytes]]
+) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    """The answers to one key by asker."""
+    askers: set[str] = set()
+    tellings: list[bytes] = []
+    for asker, value in messages:
+        if asker:
+            askers.add(asker)
+        if value:
+            tellings.append(value)
+    for asker, answer in step.resolve(key, sorted(askers), sorted(tellings)):
+        yield asker, (key, answer)
 
 
-class _WriteAnswers(beam.DoFn):
-    """Writes the answers of an asker, sorted by key, under the digest of their content: attempts cannot differ."""
-
-    def __init__(self, workspace: Workspace, folder: str) -> None:
-        self._workspace, self._folder = workspace, folder
-
-    def process(self, grouped: tuple[str, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
-        asker, answers = grouped
-        ordered = sorted(answers)
-        state = hashlib.sha256()
-        for key, value in ordered:
-            state.update(len(key).to_bytes(4, "big") + key.encode() + len(value).to_bytes(4, "big") + value)
-        table = pa.table([[key for key, _ in ordered], [value for _, value in ordered]], schema=_ANSWERS)
-        sink = io.BytesIO()
-        pq.write_table(table, sink, row_group_size=1 << 16, **PARQUET)
-        name = f"{self._folder}/{asker}~{state.hexdigest()[:32]}~{len(ordered)}.parquet"
-        self._workspace.folder.create(name, sink.getvalue())
-        yield asker
-
-
-@dataclass
-class Exchange(beam.PTransform):
-    """The two groupings of an index step."""
-
-    step: IndexStep
-    tasks: Sequence[Any]
-    key: str
-
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        folder = answers_folder(self.step.name, self.key)
-        return (
-            pipeline
-            | "Tasks" >> beam.Create(list(self.tasks), reshuffle=False)
-            | "Spread" >> beam.Reshuffle()
-            | "Tell" >> beam.ParDo(_Tell(self.step)).with_output_types(tuple[str, tuple[str, bytes]])
-            | "ByKey" >> beam.GroupByKey()
-            | "Resolve" >> beam.ParDo(_Resolve(self.step)).with_output_types(tuple[str, tuple[str, bytes]])
-            | "ByAsker" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(_WriteAnswers(self.step.workspace, folder))
-        )
+def write_answers(workspace: Workspace, folder: str, asker: str, answers: Iterable[tuple[str, bytes]]) -> None:
+    """Write the answers to an asker, sorted by key, under the digest of their content: attempts cannot differ."""
+    ordered = sorted(answers)
+    state = hashlib.sha256()
+    for key, value in ordered:
+        state.update(len(key).to_bytes(4, "big") + key.encode() + len(value).to_bytes(4, "big") + value)
+    table = pa.table([[key for key, _ in ordered], [value for _, value in ordered]], schema=_ANSWERS)
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=1 << 16, **PARQUET)
+    name = f"{folder}/{asker}~{state.hexdigest()[:32]}~{len(ordered)}.parquet"
+    workspace.folder.create(name, sink.getvalue())
 
 
 def find_answers(workspace: Workspace, name: str, key: str) -> dict[str, Answers]:

@@ -6,15 +6,16 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import apache_beam as beam
-
-from beam_jobs.index_step import Answers, Exchange, IndexStep, answers_folder, find_answers
-from beam_jobs.shard_job import Shard, ShardJob, ShardMap
+from beam_jobs.index_step import Answers, IndexStep, answers_folder, find_answers
+from beam_jobs.shard_job import Shard, ShardJob
 from beam_jobs.workspace import Manifest, Workspace, basis_of, stage_of
 from schemas.errors import ConfigurationError
 from schemas.ids import digest
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 _log = logging.getLogger(__name__)
 _ROUNDS = "_work/rounds.json"
@@ -22,6 +23,10 @@ _ROUNDS = "_work/rounds.json"
 
 class Engine(Protocol):
     """Runs one transform to its end as a pipeline of its own; raises RunFailedError if the pipeline fails."""
+
+    @property
+    def runner(self) -> str:
+        """Name of the runner."""
 
     def run(self, label: str, transform: beam.PTransform) -> None:
         """`label` names the pipeline's only step."""
@@ -122,6 +127,8 @@ class Session:
         self.progress.start(job.stage, [shard.key for shard in shards])
         self.worked[job.stage] = self.worked.get(job.stage, 0) + len(missing)
         if missing:
+            from beam_jobs.transforms import ShardMap
+
             self.engine.run(job.stage, ShardMap(job, missing))
 
     def set_in_force(self, job: str, manifests: Sequence[Manifest]) -> None:
@@ -139,6 +146,8 @@ class Session:
             self.progress.start(f"index {step.name}", ())
             self.worked[step.name] = self.worked.get(step.name, 0) + 1
             if tasks:
+                from beam_jobs.transforms import Exchange
+
                 self.engine.run(f"index_{step.name}", Exchange(step, tasks, key))
             self.workspace.folder.create(f"{folder}/done.json", b"{}\n")
         return find_answers(self.workspace, step.name, key)

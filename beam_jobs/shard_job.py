@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-import apache_beam as beam
 
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
@@ -35,17 +32,6 @@ class ShardJob(Protocol):
         """Do the work and report to `writer`, which is committed afterwards."""
 
 
-class RunShard(beam.DoFn):
-    """Looks for the shard's manifest first, so that a restart of the engine redoes nothing that is done."""
-
-    def __init__(self, job: ShardJob) -> None:
-        self._job = job
-
-    def process(self, shard: Shard) -> Iterator[str]:
-        run_one(self._job, shard)
-        yield shard.key
-
-
 def run_one(job: ShardJob, shard: Shard) -> None:
     """Run and commit one shard unless its manifest is there."""
     if job.workspace.manifest(job.stage, shard.key) is not None:
@@ -57,19 +43,3 @@ def run_one(job: ShardJob, shard: Shard) -> None:
     except BaseException:
         writer.discard()
         raise
-
-
-@dataclass
-class ShardMap(beam.PTransform):
-    """All shards that are not committed yet, spread over the workers."""
-
-    job: ShardJob
-    shards: Sequence[Shard]
-
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        return (
-            pipeline
-            | "Shards" >> beam.Create(list(self.shards), reshuffle=False)
-            | "Spread" >> beam.Reshuffle()
-            | "Run" >> beam.ParDo(RunShard(self.job))
-        )

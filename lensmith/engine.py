@@ -16,6 +16,7 @@ from apache_beam.runners.runner import PipelineState, create_runner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from beam_jobs import local_worker
+from beam_jobs.quiet import told_once
 from lensmith.failures import error_of_pipeline
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 
@@ -50,7 +51,8 @@ class BeamEngine:
                 options = PipelineOptions([*self._arguments, f"--job_name={name}"], save_main_session=False)
             pipeline = beam.Pipeline(runner=runner, options=options)
             pipeline | label >> transform
-            state = pipeline.run().wait_until_finish()
+            with told_once() if self.is_local else contextlib.nullcontext():
+                state = pipeline.run().wait_until_finish()
         except LensmithError:
             raise
         except (RuntimeError, OSError, ValueError, grpc.RpcError, grpc.FutureTimeoutError) as error:

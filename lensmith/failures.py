@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 
+_log = logging.getLogger(__name__)
 _GOES_ON = "and run the same command again, it goes on from there"
 _MENDS = {
     errno.ENOSPC: f"the disk is full: free some space {_GOES_ON}",
@@ -18,11 +20,12 @@ _MENDS = {
     errno.EPERM: "permission denied: choose a place that you may read and write",
     errno.ENOMEM: f"the memory is full: use fewer workers (-- --direct_num_workers=1) {_GOES_ON}",
     errno.EMFILE: f"too many open files: raise the limit (ulimit -n 4096) {_GOES_ON}",
+    errno.ENOENT: "there is no such file or folder: check the path",
     errno.ENOTDIR: "a part of this path is a file and no folder: choose another one",
     errno.ENAMETOOLONG: "this name is too long: choose a shorter one",
 }
 #: Of these the place decides, before any work: wrong usage. The others end a run.
-_USAGE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG})
+_USAGE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 _LINE = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Exit)): (.*)$")
 
@@ -53,6 +56,8 @@ def error_of_pipeline(label: str, error: BaseException) -> LensmithError:
         if number := _NUMBER.search(message):
             cause = OSError(int(number[1]), os.strerror(int(number[1])))
             return _in_job(label, error_of_os(cause))
+        # None of ours, so a fault: whoever mends it wants to see where.
+        _log.error("%s", text)
         return RunFailedError(f"the job {label} failed: {message.rstrip('.')} ({name}).")
     if isinstance(error, OSError) and error.errno is not None:
         return _in_job(label, error_of_os(error))

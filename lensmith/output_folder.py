@@ -60,10 +60,15 @@ def workspace_at(path: str) -> Workspace:
     return Workspace(path if "://" in path else os.path.abspath(path))
 
 
+def is_output(workspace: Workspace) -> bool:
+    """Whether a run has used this folder."""
+    return workspace.folder.exists(_OUTPUT)
+
+
 def known_output(path: str) -> Workspace:
     """The workspace of a folder that a run has used. Raises ConfigurationError for any other."""
     workspace = workspace_at(path)
-    if not workspace.folder.exists(_OUTPUT):
+    if not is_output(workspace):
         raise ConfigurationError(f"{path} is no output folder of Lensmith: give the --output of a run.")
     return workspace
 

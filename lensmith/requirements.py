@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,8 +11,11 @@ from importlib.util import find_spec
 
 from lensmith.settings import Settings
 from mining.annotation import AnnotateConfig
-from schemas.errors import MissingPackageError
+from schemas.errors import ConfigurationError, MissingPackageError
 
+_MODELS = ("image_model", "text_model", "caption_model")
+#: How the names of models begin that are paths.
+_PATHS = ("/", "./", "../", "~")
 _LOCAL_IMAGES, _LOCAL_TEXTS, _LOCAL_WRITER = "efficientnet-lite0", "all-MiniLM-L6-v2", "SmolLM2"
 
 
@@ -88,10 +92,22 @@ def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
 
 
 def check_needs(settings: Settings, stages: Collection[str]) -> None:
-    """Raise MissingPackageError for the first package that these stages lack."""
+    """Raise MissingPackageError for the first package that these stages lack, ConfigurationError for a model's path
+    where nothing is and for a server without an address."""
     for one in needs_of(settings, stages):
         if one.installed is None:
             raise MissingPackageError(one.distribution, one.extra, one.why, one.mend)
+    annotate, write = settings.annotate_images, settings.write_instructions
+    paths = {f"annotate_images.{name}": getattr(annotate, name) for name in _MODELS}
+    paths["write_instructions.model"] = write.model
+    for key, path in paths.items():
+        if key.partition(".")[0] in stages and path and path.startswith(_PATHS) and not os.path.exists(path):
+            raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+    if "write_instructions" in stages and write.backend == "openai" and not write.base_url:
+        raise ConfigurationError(
+            "write_instructions.base_url is not set: write the endpoint's address there, such as "
+            "http://localhost:8000/v1."
+        )
 
 
 def pinned(name: str) -> str:

@@ -18,12 +18,12 @@ from rich.console import Console
 from beam_jobs.session import Session
 from beam_jobs.workspace import Workspace
 from lensmith.cleaning import clean
-from lensmith.engine import BeamEngine
 from lensmith.funnel import check_budget, write_funnel
 from lensmith.output_folder import (
     InputPlan,
     OutputFolder,
     exclusive,
+    is_output,
     open_output,
     plan_inputs,
     stored_plan,
@@ -72,15 +72,19 @@ def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     `funnel.json` and `run.json` are written however it ends, once there is an output folder of ours. Raises
     ConfigurationError for wrong usage, before any work is done, RunFailedError, and StoppedError on Ctrl-C.
     """
+    from lensmith.engine import BeamEngine
+
     working, forced = _stages(options)
     engine = BeamEngine(options.beam)
     if engine.is_local:
         # Elsewhere it is the workers that need them.
         check_needs(settings, working)
     archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)
-    if not archives and options.since == STAGES[0]:
-        raise ConfigurationError("no input: name crawl archives with --input, as paths, globs or addresses.")
     workspace = workspace_at(options.output)
+    if not archives and not is_output(workspace):
+        if options.since == STAGES[0]:
+            raise ConfigurationError("no input: name crawl archives with --input, as paths, globs or addresses.")
+        raise ConfigurationError(f"{options.output} has no pages yet: run extract-pages with --input first.")
     output = open_output(workspace, settings.run.shard_bytes, settings.run.host_buckets)
     settings = _as_fixed(settings, output, console)
     with exclusive(workspace):
@@ -170,7 +174,7 @@ class _Record:
             "lensmith": VERSION,
             "command": shlex.join(["lensmith", *self.options.command[1:]]),
             "preset": self.options.preset,
-            "runner": self.session.engine.runner if isinstance(self.session.engine, BeamEngine) else "",
+            "runner": self.session.engine.runner,
             "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
             "seconds": round(time.time() - self.began, 1),
             "stages": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},

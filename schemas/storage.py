@@ -22,8 +22,10 @@ from schemas.errors import ConfigurationError
 
 def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem of a path or address and the path on it. Unknown schemes say which package is missing."""
+    # Other processes write: what a store listed a moment ago is no answer to what is there.
+    options = {"use_listings_cache": False} if "://" in path and "::" not in path else {}
     try:
-        fs, root = fsspec.core.url_to_fs(path)
+        fs, root = fsspec.core.url_to_fs(path, **options)
     except (ImportError, ValueError) as error:
         raise ConfigurationError(f"cannot open {path}: {error}") from error
     return fs, root
