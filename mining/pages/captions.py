@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _CAPTION_BOX = re.compile(r"figure|thumb|caption|gallery|image", re.IGNORECASE)
-_CAPTIONS = "figcaption, [class*=caption i], [class*=gallerytext i], [class*=legend i]"
+_CAPTION_CLASS = re.compile(r"caption|gallerytext|legend", re.IGNORECASE)
 _MAX_CAPTIONS = 5000
-#: One of these words stands in the markup of every page with captions.
-WORDS = ("caption", "gallerytext", "legend")
 
 
 @dataclass
@@ -40,13 +38,18 @@ class Captions:
         return None
 
 
+def is_caption(tag: str, node: Any) -> bool:
+    """Whether an element is a caption by its name or class."""
+    return tag == "figcaption" or _CAPTION_CLASS.search(node.attributes.get("class") or "") is not None
+
+
 def read_captions(
-    root: Any, ancestors_of: Callable[[Any], Iterable[Any]], clean: Callable[[str], str | None]
+    captions: Sequence[Any], ancestors_of: Callable[[Any], Iterable[Any]], clean: Callable[[str], str | None]
 ) -> Captions:
-    """Read each caption once. `ancestors_of` gives the elements around a node, nearest first."""
+    """Read each caption, in document order, once. `ancestors_of` gives the elements around a node, nearest first."""
     found = Captions()
     seen: set[int] = set()
-    for node in root.css(_CAPTIONS)[:_MAX_CAPTIONS]:
+    for node in captions[:_MAX_CAPTIONS]:
         ancestors = list(ancestors_of(node))
         seen.add(node.mem_id)
         within = sum(one.mem_id in seen for one in ancestors)

@@ -10,16 +10,15 @@ from functools import lru_cache
 from typing import Any
 
 from mining.opt_out import meta_directives
+from mining.pages.met import Met
 from mining.pages.places import clean
 
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_]|$)")
 _CREATIVE_COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/[a-z0-9./+-]+", re.I)
 _LD_LICENSE = re.compile(r'"license"\s*:', re.IGNORECASE)
-_HEAD = (
-    "base, title, meta, link, h1, a[rel~=license], a[href*='creativecommons.org/'], script[type='application/ld+json']"
-)
 #: What states a licence, the surest first.
 _BY_RELATION, _BY_LINK, _BY_DATA, _BY_META = range(4)
+_READ = frozenset({"meta", "title", "base", "h1", "link", "a", "script"})
 _DETECTED = 2000
 _SURE = 0.9
 
@@ -39,14 +38,16 @@ class Head:
     directives: set[str] = field(default_factory=set)
 
 
-def read_head(root: Any, agent: str) -> Head:
+def read_head(root: Any, met: Met, agent: str) -> Head:
     """Read the head of a tree (selectolax' lexbor nodes) for the agent whose robots directives count."""
     head = Head(language=_language(root.attributes.get("lang") or root.attributes.get("xml:lang")))
     names: dict[str, str] = {}
     licenses: dict[int, str] = {}
     first_heading: str | None = None
-    for node in root.css(_HEAD):
-        attributes, tag = node.attributes, node.tag
+    for tag, node in met:
+        if tag not in _READ:
+            continue
+        attributes = node.attributes
         if tag == "meta":
             name = (attributes.get("name") or attributes.get("property") or attributes.get("http-equiv") or "").lower()
             content = attributes.get("content") or ""
@@ -57,7 +58,7 @@ def read_head(root: Any, agent: str) -> Head:
         elif tag == "base":
             head.base = head.base or (attributes.get("href") or "").strip() or None
         elif tag == "h1":
-            first_heading = first_heading or clean(node.text())
+            first_heading = first_heading or (clean(node.text()) if head.title is None else None)
         elif tag == "link" and "canonical" in (attributes.get("rel") or "").lower().split():
             head.canonical = head.canonical or (attributes.get("href") or "").strip() or None
         elif (stated := _license(tag, attributes, node)) is not None:
@@ -126,7 +127,7 @@ def _license(tag: str, attributes: dict[str, str | None], node: Any) -> tuple[in
             return _BY_RELATION, href
         found = _CREATIVE_COMMONS.match(href or "")
         return (_BY_LINK, found[0]) if found else None
-    if tag == "script":
+    if tag == "script" and "ld+json" in (attributes.get("type") or ""):
         value = _linked_data_license(node.text() or "")
         return (_BY_DATA, value) if value else None
     return None

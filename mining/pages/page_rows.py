@@ -15,9 +15,9 @@ from selectolax.lexbor import LexborHTMLParser
 from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
 from mining.pages.addresses import BadAddressError, resolve, site_of
-from mining.pages.captions import WORDS as CAPTION_WORDS
 from mining.pages.charset import decode_page
 from mining.pages.costly_markup import tame
+from mining.pages.met import meet
 from mining.pages.page import detected_language, read_head, stated_language
 from mining.pages.places import Picture, walk
 from schemas.ids import image_id, page_id, payload_digest
@@ -56,24 +56,16 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
     """
     outcomes.entered("page")
     text, charset = decode_page(capture.body[: limits.html_bytes], _first(capture.header_values("content-type")))
-    text = tame(text)
-    root = LexborHTMLParser(text).root
+    root = LexborHTMLParser(tame(text)).root
     digest = payload_digest(capture.body)
     page = page_id(capture.url, digest)
     if root is None:
         outcomes.rejected("page", "no_markup", id=page, url=capture.url)
         return
-    head = read_head(root, agent)
+    met = meet(root)
+    head = read_head(root, met, agent)
     stated = stated_language(head, capture.header_values("content-language"))
-    lower = text.lower()
-    found = walk(
-        root,
-        limits.places,
-        styles="url(" in lower,
-        captions=any(word in lower for word in CAPTION_WORDS),
-        templates="<template" in lower,
-        text=stated is None,
-    )
+    found = walk(root, met, limits.places, text=stated is None)
     directives = head.directives | response_directives(capture.headers, agent)
     refused = signals(directives) | ({"list"} if named_by(opt_outs, capture.url) else set())
     base = _base(capture.url, head.base)

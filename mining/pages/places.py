@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mining.pages.captions import read_captions
+from mining.pages.captions import is_caption, read_captions
+from mining.pages.met import UNSEEN, Met
 from mining.pages.picture_markup import Address, declared, full_picture, of_attributes, of_sources, of_style
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_MET = "img, h1, h2, h3, h4, h5, h6, meta"
-_STYLED = ", [style*='url(']"
-_UNSEEN = ["script", "style", "template", "title", "textarea", "iframe"]
+_UNSTYLED = UNSEEN | {"img", "meta", "link", "base"}
 #: What marks a picture's place in the text: HTML parsers let no such character into a tree.
 _MARK = "\x00"
 _NO_CONTENT = frozenset({"html", "body", "table", "tr", "td", "th", "header", "footer", "nav", "button", "input"})
@@ -76,25 +75,13 @@ def clean(text: str | None, limit: int = _TEXT) -> str | None:
     return " ".join(text[: limit * 4].split())[:limit].strip() or None
 
 
-def walk(
-    root: Any,
-    max_pictures: int,
-    *,
-    styles: bool = True,
-    captions: bool = True,
-    templates: bool = True,
-    text: bool = True,
-) -> PageWalk:
-    """Walk a tree (selectolax' lexbor nodes). After `max_pictures` pictures only their plain addresses are taken.
+def walk(root: Any, met: Met, max_pictures: int, *, text: bool = True) -> PageWalk:
+    """Walk the elements met in a tree (selectolax' lexbor nodes). After `max_pictures` pictures only their plain
+    addresses are taken. `text` says whether the running text is wanted even without pictures.
 
-    `styles`, `captions` and `templates` say whether the markup has inline backgrounds, captions and templates at all,
-    `text` whether the running text is wanted even without pictures: all cost time. The tree loses its scripts and
-    gains marks: read anything else from it before."""
+    The tree loses its scripts and gains marks: read anything else from it before."""
     walker = _Walker(max_pictures)
-    found = walker.walk(root, styles, captions, text)
-    if templates:
-        walker.templates(root)
-    return found
+    return walker.walk(root, met, text)
 
 
 class _Walker:
@@ -109,50 +96,53 @@ class _Walker:
         self._by_node: dict[int, Picture] = {}
         self._marked: list[tuple[Any, Picture]] = []
         self._sources: dict[int, list[Address]] = {}
-        #: Pictures with the elements around them, and how many of them each element holds.
+        #: Pictures with the elements around them.
         self._boxed: list[tuple[Picture, list[Any]]] = []
-        self._held: Counter[int] = Counter()
 
-    def walk(self, root: Any, styles: bool, captions: bool, text: bool) -> PageWalk:
-        before = 0
-        self._captions = captions
-        for node in root.css(_MET + _STYLED if styles else _MET):
-            # A node that two selectors match comes twice.
-            if node.mem_id == before:
-                continue
-            before = node.mem_id
-            tag = node.tag
+    def walk(self, root: Any, met: Met, text: bool) -> PageWalk:
+        captions: list[Any] = []
+        unseen: list[Any] = []
+        for tag, node in met:
             if tag == "img":
                 self._image(node)
             elif tag in _HEADINGS:
                 self._heading(_HEADINGS[tag], node)
             elif tag == "meta":
                 self._open_graph(node)
-            if styles and tag not in ("img", "meta"):
-                self._style(node)
-        if self._boxed:
-            self._read_captions(root)
+            elif tag in UNSEEN:
+                unseen.append(node)
+            elif tag != "link" and is_caption(tag, node):
+                captions.append(node)
+            if tag not in _UNSTYLED:
+                self._style(tag, node)
+        if captions:
+            self._read_captions(captions)
+        if any(node.tag == "template" for node in unseen):
+            self._templates(root)
         if text or self._marked:
-            self._read_text(root)
+            self._read_text(root, unseen)
         return self._walk
 
-    def templates(self, root: Any) -> None:
+    def _templates(self, root: Any) -> None:
         """Pictures in `<template>` elements, which are no part of the tree: scripts put them into the page."""
-        self._headings, self._captions = None, False
+        self._headings = None
         for fragment in root.template_fragments():
             for node in fragment.css("img"):
                 self._image(node, placed=False)
 
-    def _read_captions(self, root: Any) -> None:
-        captions = read_captions(root, _ancestors, clean)
+    def _read_captions(self, captions: list[Any]) -> None:
+        held = Counter(one.mem_id for _, ancestors in self._boxed for one in ancestors)
+        found = read_captions(captions, _ancestors, clean)
         for picture, ancestors in self._boxed:
-            picture.caption = captions.of(ancestors, self._held)
+            picture.caption = found.of(ancestors, held)
 
-    def _read_text(self, root: Any) -> None:
+    def _read_text(self, root: Any, unseen: list[Any]) -> None:
         """The page's text with single blanks, and each picture's place in it."""
         for number, (node, _) in enumerate(self._marked):
             node.insert_before(f"{_MARK}{number} ")
-        root.strip_tags(_UNSEEN)
+        # The last first: what stands in another one is gone before it.
+        for node in reversed(unseen):
+            node.decompose()
         first, *marked = " ".join(root.text(separator=" ").split()).split(_MARK)
         parts = [first]
         offset = len(first)
@@ -179,9 +169,8 @@ class _Walker:
         self._walk.pictures.append(picture)
         if node is not None:
             self._marked.append((node, picture))
-        if self._captions and ancestors is not None:
+        if ancestors is not None:
             self._boxed.append((picture, ancestors))
-            self._held.update(one.mem_id for one in ancestors)
 
     def _full(self) -> bool:
         return len(self._walk.pictures) >= self._max
@@ -256,9 +245,9 @@ class _Walker:
         elif name == "og:image:alt" and self._walk.pictures and self._walk.pictures[-1].addresses[0].source == "og":
             self._walk.pictures[-1].alt = clean(content)
 
-    def _style(self, node: Any) -> None:
+    def _style(self, tag: str, node: Any) -> None:
         """An inline background of a box that is no furniture."""
-        if node.tag in _NO_CONTENT:
+        if tag in _NO_CONTENT:
             return
         attributes = node.attributes
         address = of_style(attributes.get("style"))

@@ -45,6 +45,11 @@ def test_what_is_no_address_has_a_reason(reference, reason):
 
 def test_spellings_of_one_address_meet_and_different_ones_do_not():
     assert match_key("HTTP://A.test:80/ä b%2f#x") == match_key("http://a.test/%C3%A4%20b%2F")
+    assert match_key("http://a.test/%7Euser/%41.png") == match_key("http://a.test/~user/A.png")
+    assert match_key("http://a.test/x/../y/./z.png") == match_key("http://a.test/y/z.png")
+    assert match_key("http://a.test/x\\y.png") == match_key("http://a.test/x/y.png")
+    assert match_key("http://a.test/../..") == match_key("http://a.test/")
+    assert match_key("http://a.test/a%2Fb") != match_key("http://a.test/a/b")
     assert match_key("http://a.test/A") != match_key("http://a.test/a")
     assert match_key("http://a.test/?q=1") != match_key("http://a.test/?q=2")
 

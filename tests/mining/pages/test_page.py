@@ -3,11 +3,13 @@ from selectolax.lexbor import LexborHTMLParser
 
 from mining.pages.addresses import BadAddressError, match_key, resolve, site_of
 from mining.pages.charset import decode_page
+from mining.pages.met import meet
 from mining.pages.page import Head, detected_language, read_head, stated_language
 
 
 def head(html: str) -> Head:
-    return read_head(LexborHTMLParser(html).root, "lensmithbot")
+    root = LexborHTMLParser(html).root
+    return read_head(root, meet(root), "lensmithbot")
 
 
 def test_head_fields():
@@ -46,6 +48,13 @@ def test_title_falls_back(html, title):
         ),
         ("<script type='application/ld+json'>{\"license\": broken</script>", None),
         ("<a href=/license>terms</a>", None),
+        (
+            "<a href='https://creativecommons.org/licenses/by/4.0/'>theirs</a><link rel=license href=/ours>",
+            "/ours",
+        ),
+        ('<script type=\'application/ld+json\'>{"license": ["CC BY / SA", "x"]}</script>', "CC BY / SA"),
+        ("<meta name=dcterms.license content='GPL'>", "GPL"),
+        ('<script>var license = {"license": "x"}</script>', None),
     ],
 )
 def test_licence(html, expected):
@@ -78,6 +87,13 @@ def test_language_comes_from_markup_then_header_then_text():
         ("é".encode("utf-16-le"), None, None),
         ("日本".encode("shift_jis"), "text/html; charset=Shift_JIS", "日本"),
         ("é".encode(), "text/html; charset=no-such-thing", "é"),
+        (
+            b"<?xml version='1.0' encoding='iso-8859-1'?><p>\xe9",
+            None,
+            "<?xml version='1.0' encoding='iso-8859-1'?><p>é",
+        ),
+        # Cut in the middle of a character, as the limit of a page may do.
+        ("ééé".encode()[:-1], None, "éé"),
     ],
 )
 def test_charset(body, content_type, expected):

@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from mining.pages.costly_markup import tame
-from mining.pages.places import walk
+from mining.pages.met import meet
+from mining.pages.picture_markup import of_style
+from mining.pages.places import PageWalk
+from mining.pages.places import walk as walk_met
 from mining.pages.srcset import parse_srcset
+
+
+def walk(root, limit: int) -> PageWalk:
+    return walk_met(root, meet(root), limit)
 
 
 def pictures(html: str, limit: int = 1000):
@@ -73,10 +80,77 @@ def test_a_thumbnail_leads_to_the_full_picture():
         "<figure><a href=x><img src=a.png></a><div><figcaption>A hill</figcaption></div></figure>",
         "<div class='thumbinner'><img src=a.png><div class='thumbcaption'>A hill</div></div>",
         "<div class='wp-caption'><img src=a.png><p class='wp-caption-text'>A hill</p></div>",
+        "<div class='WP-Caption'><img src=a.png><p class='WP-Caption-Text'>A hill</p></div>",
+        "<li class='item'><img src=a.png><p class='caption'>A hill</p></li>",
     ],
 )
 def test_captions(html):
     assert pictures(html)[0].caption == "A hill"
+
+
+def test_captions_of_a_gallery_go_to_their_own_pictures():
+    item = "<div class=item><img src={0}.png><p class=caption>{0}</p></div>"
+    found = pictures(f"<div class=gallery><img src=top.png>{item.format('one')}{item.format('two')}</div>")
+    assert [one.caption for one in found] == [None, "one", "two"]
+
+
+def test_a_caption_of_one_picture_is_not_that_of_all():
+    html = "<div id=content><img src=a.png><img src=b.png><p>text</p><p class=legend>About b</p></div>"
+    assert [one.caption for one in pictures(html)] == [None, None]
+
+
+def test_a_link_to_the_page_of_a_file_is_no_full_picture():
+    for href in ("/wiki/File:Hill.jpg", "/wiki/Datei%3AHill.jpg", "index.php?title=File:Hill.jpg&action=x"):
+        assert named(f"<a href='{href}'><img src=thumb.jpg></a>") == [[("thumb.jpg", "img")]]
+    assert len(named("<a href='http://a.example:8080/hill.jpg'><img src=thumb.jpg></a>")[0]) == 2
+
+
+def test_lazy_attributes_that_hold_no_address_are_none():
+    assert named("<img src=a.png data-image=true data-src='{\"a\": 1}' data-lazy=1>") == [[("a.png", "img")]]
+
+
+def test_pictures_in_templates_are_found():
+    html = "<p>Text <img src=a.png></p><template><div><img src=b.png alt=B></div></template>"
+    assert named(html) == [[("a.png", "img")], [("b.png", "img")]]
+
+
+def test_text_around_holds_where_pictures_stand_in_unseen_elements():
+    page = walk(
+        LexborHTMLParser("<svg><title>t<img src=a.png></title></svg><p>before <img src=b.png> after</p>").root, 10
+    )
+    assert [one.addresses[0].reference for one in page.pictures] == ["a.png", "b.png"]
+    assert page.around(page.pictures[1]) == ("before", "after")
+
+
+def test_alternatives_are_bounded_and_the_plain_source_is_among_them():
+    srcset = ", ".join(f"x{number}.png {number}w" for number in range(1, 10_000))
+    [found] = pictures(f"<img src=a.png srcset='{srcset}'>")
+    assert len(found.addresses) < 100
+    assert found.addresses[0].reference == "a.png"
+
+
+def test_beyond_the_limit_every_kind_of_picture_is_still_counted():
+    html = "<meta property=og:image content=o.png><img src=a.png><p style='background:url(s.png)'>x</p><img src=b.png>"
+    assert [one[0] for one in named(html)] == [("o.png", "og"), ("a.png", "img"), ("s.png", "style"), ("b.png", "img")]
+    found = pictures(html, limit=1)
+    assert [one.addresses[0].source for one in found] == ["og", "img", "style", "img"]
+
+
+@pytest.mark.parametrize(
+    ("style", "address"),
+    [
+        ("background: url(a.png)", "a.png"),
+        ("color: red; BACKGROUND-IMAGE:URL( 'a b.png' )", "a b.png"),
+        ('background-image: linear-gradient(rgba(0,0,0,.5), red), url("a.png") no-repeat', "a.png"),
+        ("background:url(data:image/gif;base64,R0lGOD=)", "data:image/gif;base64,R0lGOD="),
+        ("background-color: red; mask: url(a.png)", None),
+        ("background: url('unfinished", None),
+        ("background: url()", None),
+        (None, None),
+    ],
+)
+def test_backgrounds(style, address):
+    assert of_style(style) == address
 
 
 def test_backgrounds_of_content_boxes_and_open_graph():
@@ -153,11 +227,42 @@ def test_any_text_is_read_as_markup(text):
         "<figure>" + "<img src=a.png>" * 5000 + "<b></b>" * 300_000,
         "<div class=caption>x <img src=a.png>" * 4000 + "y" * 3_000_000,
         "<h1><div>" * 2400 + "y " * 1_000_000 + "<img src=a.png>",
+        "<div></b>" * 300_000 + "<img src=a.png>",
+        "<select>" + "<option>x" * 100_000 + "</select><img src=a.png>",
+        "<p " + " ".join(f"a{number}=1" for number in range(100_000)) + "><img src=a.png>",
+        "<picture>" + "<source srcset='a.png 1x'>" * 50_000 + "<img src=a.png>" * 5000,
+        '<p style="' + "background:url('x" * 300_000 + '"><img src=a.png>',
+        "<img src=a.png><noscript>" + "<img src=b.png>" * 20_000 + "</noscript>",
     ],
-    ids=["nested", "figure of many", "captions in captions", "headings in headings"],
+    ids=[
+        "nested",
+        "figure of many",
+        "captions in captions",
+        "headings in headings",
+        "end tags of nothing",
+        "options",
+        "attributes",
+        "sources",
+        "styles",
+        "noscript",
+    ],
 )
 def test_markup_made_to_cost_much_does_not(html):
     started = time.process_time()
-    walk(LexborHTMLParser(tame(html)).root, 5000)
+    found = walk(LexborHTMLParser(tame(html)).root, 5000)
     # Milliseconds when the cost is linear, minutes when it is not.
     assert time.process_time() - started < 20
+    assert sum(len(one.addresses) for one in found.pictures) < 30_000
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>" + "words " * 2000 + "<img src=a.png>",
+        "<img src='data:image/png;base64," + "A" * 10_000 + "' alt='a b c'>",
+        "<ul>" + "<li>one" * 30_000 + "</ul><img src=a.png>",
+        "<div><b></b></div>" * 20_000 + "<img src=a.png>",
+    ],
+)
+def test_honest_markup_is_not_cut(html):
+    assert tame(html) == html
