@@ -1,0 +1,60 @@
+"""Input, tables and dataset on an S3-compatible server: the bytes are those of a run on a local disk."""
+
+import hashlib
+
+import pytest
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def store():
+    """An S3-compatible server on loopback: the environment that leads to it, and its filesystem."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    client = {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
+    files = s3fs.S3FileSystem(key="key", secret="secret", client_kwargs=client, use_listings_cache=False)
+    files.mkdir("crawls")
+    files.mkdir("runs")
+    yield environment, files
+    server.stop()
+
+
+def test_a_run_on_an_object_store_gives_the_same_bytes(job, finished, digests, store):
+    environment, files = store
+    for path in sorted((job.root / "input").iterdir()):
+        files.put_file(str(path), f"crawls/site/{path.name}")
+    command = ["run", "--input", "s3://crawls/site/*.warc.gz", "--output", "s3://runs/one"]
+    command += ["--config", job.root / "own.yaml", "--no-fetch"]
+    done = job.lensmith(*command, env=environment)
+    assert done.returncode == 0, done.stderr
+    root = "runs/one/dataset/"
+    found = {path.removeprefix(root): hashlib.sha256(files.cat_file(path)).hexdigest() for path in files.find(root)}
+    assert found == digests(finished / "dataset")
+    tables = {path.split("/")[2] for path in files.find("runs/one")}
+    assert {"pages", "images", "verified", "funnel.json", "run.json", "report.html", "_work"} <= tables
+    again = job.lensmith(*command, env=environment)
+    assert again.returncode == 0, again.stderr
+    assert "to do" not in again.stderr
+    assert "done" in job.lensmith("status", "s3://runs/one", env=environment).stdout
+
+
+def test_a_bucket_that_is_not_there_ends_with_a_sentence(job, store):
+    environment, _ = store
+    done = job.lensmith("run", "--input", "s3://nowhere/*.warc.gz", "--output", "s3://runs/two", env=environment)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    done = job.lensmith("run", "--input", job.root / "input", "--output", "s3://nowhere/two", env=environment)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert "nowhere" in done.stderr
