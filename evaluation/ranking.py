@@ -48,8 +48,14 @@ class Gallery:
         if similarity == "cosine":
             for part in self._parts(self._step):
                 self._scale[part] = _inverse_norms(self._read(part))
-        small = self.size * self.dimension * 8 <= block_bytes
-        self._kept = self._read(slice(0, self.size)) if small else None
+        #: Length of the longest vector as it is scored.
+        self.longest = 1.0 if similarity == "cosine" else self._longest()
+        self._small = self.size * self.dimension * 8 <= block_bytes
+        self._kept: Float64Array | None = None
+
+    def _longest(self) -> float:
+        lengths = [np.linalg.norm(self._read(part), axis=1).max(initial=0.0) for part in self._parts(self._step)]
+        return float(max(lengths, default=0.0))
 
     def _parts(self, step: int) -> Iterator[slice]:
         return (slice(left, min(left + step, self.size)) for left in range(0, self.size, step))
@@ -59,9 +65,17 @@ class Gallery:
         return found
 
     def _part(self, part: slice | IntArray) -> Float64Array:
+        if self._kept is None and self._small:
+            self._kept = self._read(slice(0, self.size))
         return self._read(part) if self._kept is None else self._kept[part]
 
-    def _prepared(self, queries: Float32Array) -> Float64Array:
+    def vectors(self, part: slice) -> Float32Array:
+        """A part of the gallery, of unit length for `cosine`, rounded to float32."""
+        raw = self._vectors[part if self._rows is None else self._rows[part]]
+        return raw * self._scale[part, None].astype(np.float32)
+
+    def prepared(self, queries: Float32Array) -> Float64Array:
+        """Queries as they are scored."""
         found: Float64Array = queries.astype(np.float64)
         return found * _inverse_norms(found)[..., None] if self._similarity == "cosine" else found
 
@@ -71,7 +85,7 @@ class Gallery:
         height = min(1024, max(1, self._block_bytes // (4 * max(1, self.size))))
         width = max(1, min(self._step, self._block_bytes // (16 * height)))
         for start in range(0, len(queries), height):
-            asked = self._prepared(queries[start : start + height])
+            asked = self.prepared(queries[start : start + height])
             scores = np.empty((len(asked), self.size), np.float32)
             for part in self._parts(width):
                 product = asked @ self._part(part).T
@@ -85,11 +99,14 @@ class Gallery:
         longest = max((len(one) for one in items), default=0)
         height = min(1024, max(1, self._block_bytes // (32 * max(1, longest * self.dimension))))
         for start in range(0, len(queries), height):
-            asked, lists = self._prepared(queries[start : start + height]), items[start : start + height]
+            asked, lists = self.prepared(queries[start : start + height]), items[start : start + height]
             numbers = np.zeros((len(lists), longest), np.int64)
             within = np.arange(longest) < np.array([len(one) for one in lists])[:, None]
             numbers[within] = np.concatenate([np.zeros(0, np.int64), *lists])
-            vectors = self._part(numbers.ravel()).reshape(*numbers.shape, self.dimension)
+            flat = numbers.ravel()
+            vectors = (self._read(flat) if self._kept is None else self._kept[flat]).reshape(
+                *numbers.shape, self.dimension
+            )
             scores = np.einsum("bcd,bd->bc", vectors, asked) * self._scale[numbers]
             yield start, np.where(within, scores, -np.inf).astype(np.float32)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.embeddings import Embeddings, shown
+from evaluation.nearest import nearest
 from evaluation.ranking import Gallery, Similarity, first_k, places, target_ranks
 from evaluation.result import Float64Array, QueryValues, Result
 from evaluation.task import IntArray, Part, Task, Values
@@ -15,6 +16,9 @@ from schemas.errors import ConfigurationError
 from schemas.protocols import Float32Array
 
 _NEVER = np.iinfo(np.int64).max
+
+#: Vectors, rows of them and a similarity to a gallery.
+BuildGallery = Callable[[Float32Array, IntArray, Similarity], Gallery]
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,31 @@ def match(task: Task, embeddings: Embeddings) -> Matched:
     return Matched(embeddings, query_rows, gallery_rows, *ignored)
 
 
-def evaluate(task: Task, embeddings: Embeddings, similarity: Similarity | None = None) -> Result:
-    """The official numbers of a task. Raises ConfigurationError for embeddings that do not fit (`match`), and for a
-    split whose targets are not published."""
+def evaluate(
+    task: Task, embeddings: Embeddings, similarity: Similarity | None = None, build: BuildGallery = Gallery
+) -> Result:
+    """The official numbers of a task; `build` makes galleries that rank in a way of their own (rerankers).
+
+    Raises ConfigurationError for embeddings that do not fit (`match`), and for a split whose targets are not
+    published."""
     if not task.scorable:
         raise ConfigurationError(
             f"the targets of {task.benchmark}'s split {task.split} are not published: give --submission to write the "
             "file for its server, or score another split with --split."
         )
     matched = match(task, embeddings)
-    return evaluate_queries(task, matched, matched.embeddings.queries, similarity)
+    return evaluate_queries(task, matched, matched.embeddings.queries, similarity, build)
 
 
 def evaluate_queries(
-    task: Task, matched: Matched, queries: Float32Array, similarity: Similarity | None = None
+    task: Task,
+    matched: Matched,
+    queries: Float32Array,
+    similarity: Similarity | None = None,
+    build: BuildGallery = Gallery,
 ) -> Result:
     """The same with other query vectors (n, d) in the place of the file's: how controls are scored."""
-    galleries = _Galleries(matched, similarity or task.similarity)
+    galleries = Galleries(matched, similarity or task.similarity, build)
     measured = [_measure(part, matched, queries, galleries) for part in task.parts]
     metrics: dict[str, Float64Array] = {}
     for values in measured:
@@ -106,22 +118,23 @@ def _counts(task: Task, matched: Matched) -> dict[str, int]:
     return counts | {"ignored_queries": matched.ignored_queries, "ignored_gallery": matched.ignored_gallery}
 
 
-class _Galleries:
+class Galleries:
     """One gallery for all parts that share it."""
 
-    def __init__(self, matched: Matched, similarity: Similarity) -> None:
+    def __init__(self, matched: Matched, similarity: Similarity, build: BuildGallery = Gallery) -> None:
         self._matched = matched
+        self._build = build
         self._similarity: Similarity = similarity
         self._last: tuple[Sequence[str], Gallery] | None = None
 
     def of(self, part: Part) -> Gallery:
         if self._last is None or self._last[0] is not part.gallery:
             rows = np.array([self._matched.gallery_rows[one] for one in part.gallery], np.int64)
-            self._last = (part.gallery, Gallery(self._matched.embeddings.gallery, rows, self._similarity))
+            self._last = (part.gallery, self._build(self._matched.embeddings.gallery, rows, self._similarity))
         return self._last[1]
 
 
-def _measure(part: Part, matched: Matched, queries: Float32Array, galleries: _Galleries) -> dict[str, Float64Array]:
+def _measure(part: Part, matched: Matched, queries: Float32Array, galleries: Galleries) -> dict[str, Float64Array]:
     """For each metric of a part float64 (n, 3), NaN where a query has none."""
     assert part.relevant is not None
     values: dict[str, Float64Array] = {}
@@ -175,9 +188,12 @@ def retrieved(
     part: Part, matched: Matched, k: int, similarity: Similarity = "cosine"
 ) -> Iterator[tuple[str, list[str]]]:
     """For each query of a part its id and the ids of its first k, in order, without excluded ones."""
-    gallery = _Galleries(matched, similarity).of(part)
-    for start, block in score_blocks(part, matched, matched.embeddings.queries, gallery):
+    gallery, queries = Galleries(matched, similarity).of(part), matched.embeddings.queries
+    if part.candidates is None:
+        rows = np.array([matched.query_rows[one] for one in part.queries], np.int64)
+        for query, numbers in zip(part.queries, nearest(gallery, queries[rows], k, part.excluded), strict=True):
+            yield query, [part.gallery[one] for one in numbers]
+        return
+    for start, block in score_blocks(part, matched, queries, gallery):
         for number, scores in enumerate(block, start):
-            first = first_k(scores, k)
-            numbers = first if part.candidates is None else part.candidates[number][first]
-            yield part.queries[number], [part.gallery[one] for one in numbers]
+            yield part.queries[number], [part.gallery[one] for one in part.candidates[number][first_k(scores, k)]]
