@@ -92,7 +92,7 @@ def answer_in_child(
     workspace = Workspace(path)
     writer = ShardWriter(workspace, stage, key, attempt)
     task = make_task(config)
-    told = islice(read_answers(workspace, work["answers"]), work["first"], work["first"] + SHARD_REQUESTS)
+    told = islice(read_answers(workspace, work["answers"]), work["first"], work["last"])
     found = (task.format_input(Variables.unpack(value)) for _, value in told)
     requests = {request.request_id: request for request in found if isinstance(request, Request)}
     standing = {
@@ -209,7 +209,8 @@ def _answer_shards(session: Session, requests: Mapping[str, Answers], asking: st
         for first in range(0, found.weight, SHARD_REQUESTS):
             part = (str(first),) if found.weight > SHARD_REQUESTS else ()
             key = session.shard_key(ANSWERS_JOB, VERSION, asking, bucket, found.digest, *part)
-            work = {"answers": found.path, "first": first, "store": store, "standing": standing.get(store, [])}
+            bounds = {"first": first, "last": min(first + SHARD_REQUESTS, found.weight)}
+            work = bounds | {"answers": found.path, "store": store, "standing": standing.get(store, [])}
             planned.append(Shard(key, work))
     return planned
 

@@ -151,14 +151,15 @@ def _answers(
     oldest = ""
     try:
         while True:
-            for one in islice(remaining, config.concurrency - len(flying)):
-                flying.append((one, pool.submit(writer.write, [one.to_dict()])))
-            if not flying:
+            fresh = list(islice(remaining, config.concurrency - len(flying)))
+            if not flying and not fresh:
                 return
             # The oldest is the one in hand: where it does not come back at all, the process is taken for hung.
-            if flying[0][0].request_id != oldest:
-                oldest = flying[0][0].request_id
+            first = flying[0][0] if flying else fresh[0]
+            if first.request_id != oldest:
+                oldest = first.request_id
                 mark(oldest)
+            flying.extend((one, pool.submit(writer.write, [one.to_dict()])) for one in fresh)
             wait([future for _, future in flying], timeout=config.flush_seconds, return_when=FIRST_COMPLETED)
             done = [pair for pair in flying if pair[1].done()]
             flying = deque(pair for pair in flying if not pair[1].done())

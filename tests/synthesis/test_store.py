@@ -50,7 +50,7 @@ def ask(server, folder, requests, quarantine=None, standing=None, **more):
 def test_answers_are_stored_and_never_asked_again(chat_server, tmp_path):
     server = chat_server(lambda question, times: f"about {question[-6:]}")
     requests = made_requests(12)
-    outcomes, entry, loads = ask(server, tmp_path, [*requests, *requests[:3]])
+    outcomes, entry, loads = ask(server, tmp_path, [*requests, *requests[:3]], concurrency=1)
     assert (entry.kept, loads) == (12, 1)
     assert set(server.asked.values()) == {1}
     rows = outcomes.rows("generations")
