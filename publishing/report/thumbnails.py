@@ -8,7 +8,7 @@ import struct
 import warnings
 import zlib
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 #: Pillow reads other formats by programs and parsers that no stranger's file should reach (EPS starts Ghostscript).
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000", "PPM")
@@ -28,7 +28,9 @@ _BROKEN = (
     zlib.error,
 )
 _MAX_PIXELS = 80_000_000
-_WHITE = (255, 255, 255, 255)
+_WHITE, _GREY = (255, 255, 255, 255), (108, 114, 122, 255)
+#: Mean grey level from which on a picture with clear parts would not be seen on white.
+_LIGHT = 235
 
 
 def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
@@ -51,10 +53,19 @@ def _small(image: Image.Image, side: int, quality: int) -> str:
     picture = image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGBA")
     picture.thumbnail((side * 2, side * 2))
     layered = ImageOps.exif_transpose(picture).convert("RGBA")
-    page = Image.new("RGBA", layered.size, _WHITE)
+    page = Image.new("RGBA", layered.size, _ground(layered))
     page.alpha_composite(layered)
     small = page.convert("RGB")
     small.thumbnail((side, side))
     sink = io.BytesIO()
     small.save(sink, "JPEG", quality=quality, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
+
+
+def _ground(layered: Image.Image) -> tuple[int, int, int, int]:
+    """What to lay a picture over: white, as pages are, unless a white drawing would vanish on it."""
+    opacity = layered.getchannel("A")
+    lowest, highest = opacity.getextrema()
+    if lowest == 255 or highest == 0:
+        return _WHITE
+    return _GREY if ImageStat.Stat(layered.convert("L"), opacity).mean[0] >= _LIGHT else _WHITE

@@ -275,3 +275,13 @@ def test_clear_parts_lie_over_white_and_turned_photographs_stand_upright():
     Image.new("RGB", (200, 100)).save(sink, "JPEG", exif=exif)
     data = base64.b64decode((thumbnail(sink.getvalue(), 50) or "").partition(",")[2])
     assert Image.open(io.BytesIO(data)).size == (25, 50)
+
+
+def test_a_white_drawing_on_nothing_is_seen():
+    drawing = Image.new("RGBA", (100, 100), (0, 0, 0, 0))
+    drawing.paste((255, 255, 255, 255), (40, 40, 60, 60))
+    sink = io.BytesIO()
+    drawing.save(sink, "PNG")
+    data = base64.b64decode((thumbnail(sink.getvalue(), 100) or "").partition(",")[2])
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.getpixel((50, 50))[0] - image.getpixel((5, 5))[0] > 100
