@@ -18,13 +18,13 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
     kept: set[str] = set()
     in_force = {name.removesuffix(".json") for name in folder.list("_work/in_force")}
     for job in folder.list(_MANIFESTS):
-        keys = workspace.in_force(job) if job in in_force else []
+        # A job that has nothing in force is in the midst of its first run: what it has done stays.
+        committed = workspace.committed(job)
+        keys = workspace.in_force(job) if job in in_force else sorted(committed)
         for manifest in workspace.manifests(job, keys):
             kept |= {one.path for files in manifest.files.values() for one in files}
-        for key in sorted(workspace.committed(job) - set(keys)):
-            # A job that has nothing in force is in the midst of its first run elsewhere.
-            if job in in_force:
-                folder.remove(workspace.manifest_name(job, key))
+        for key in sorted(committed - set(keys)):
+            folder.remove(workspace.manifest_name(job, key))
     for name in (*(table.folder for table in TABLES.values()), FILES_FOLDER):
         _sweep(folder, name, kept)
     for name in folder.half_made("_work"):
