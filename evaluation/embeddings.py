@@ -2,8 +2,9 @@
 
 `query_ids`, `query_embeddings`, `gallery_ids`, `gallery_embeddings`; the query arrays may be left out. Optional beside
 them, one row a query: `query_text_embeddings` and `query_image_embeddings`, queries of which only one half was embedded
-(the controls). In parquet these are columns: the shorter ones are padded with nulls at the end, or all of them stand as
-lists in one row.
+(the controls, and what composers make queries of: then `query_embeddings` may be left out). Some composers
+take more (`EXTRAS`). In parquet these are columns: the shorter ones are padded with nulls at the end, or all of them
+stand as lists in one row.
 """
 
 from __future__ import annotations
@@ -23,26 +24,33 @@ from schemas.protocols import Float32Array
 #: Optional arrays of a file, and the controls that they are.
 CONTROLS = {"query_text_embeddings": "text only", "query_image_embeddings": "image only"}
 
-_ARRAYS = ("query_ids", "query_embeddings", "gallery_ids", "gallery_embeddings", *CONTROLS)
+#: Optional arrays of composers: the text of the reference alone (n, d), captions of the gallery (m, captions, d).
+EXTRAS = ("query_reference_text_embeddings", "gallery_caption_embeddings")
+
+_ARRAYS = ("query_ids", "query_embeddings", "gallery_ids", "gallery_embeddings", *CONTROLS, *EXTRAS)
 _MAPPED_BYTES = 1 << 26
 _ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Ids and vectors: queries float32 (n, d), gallery float32 (m, d), and controls by name, each (n, d)."""
+    """Ids and vectors: queries float32 (n, d), gallery float32 (m, d), controls by name, each (n, d), and `EXTRAS`."""
 
     query_ids: tuple[str, ...]
     queries: Float32Array
     gallery_ids: tuple[str, ...]
     gallery: Float32Array
     controls: Mapping[str, Float32Array] = field(default_factory=dict)
+    extras: Mapping[str, Float32Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_rows("query", self.query_ids, self.queries)
         _check_rows("gallery", self.gallery_ids, self.gallery)
         for name, vectors in self.controls.items():
             _check_rows(f"{name} query", self.query_ids, vectors)
+        for name, vectors in self.extras.items():
+            ids, kind = (self.gallery_ids, "gallery") if name.startswith("gallery") else (self.query_ids, "query")
+            _check_rows(f"{kind} ({name})", ids, vectors)
         for name, vectors in (("query", self.queries), *self.controls.items()):
             if len(vectors) and len(self.gallery) and vectors.shape[1] != self.gallery.shape[1]:
                 raise ConfigurationError(
@@ -58,8 +66,10 @@ def shown(ids: Iterable[str], limit: int = 5) -> str:
     return names if len(found) <= limit else f"{names} and {len(found) - limit} more"
 
 
-def read_embeddings(path: Path) -> Embeddings:
+def read_embeddings(path: Path, composed: bool = False) -> Embeddings:
     """Read an .npz or .parquet file; no pickles. Large uncompressed arrays are mapped, not read.
+
+    With `composed` the queries are still to be made of the other arrays: `query_embeddings` is not looked at.
 
     Raises ConfigurationError, naming the ids, for ids that repeat, rows without id or ids without row, vectors of
     another length, and vectors that hold NaN or infinity.
@@ -73,13 +83,15 @@ def read_embeddings(path: Path) -> Embeddings:
         raise ConfigurationError(f"{path} has no {' and no '.join(missing)}: the arrays are {', '.join(_ARRAYS)}.")
     gallery = _vectors(path, "gallery_embeddings", arrays["gallery_embeddings"])
     empty = np.zeros((0, gallery.shape[1]), np.float32)
-    queries = arrays.get("query_embeddings")
+    halves = next((name for name in CONTROLS if name in arrays), "query_embeddings")
+    queries = arrays.get(halves if composed else "query_embeddings")
     return Embeddings(
         query_ids=_ids(path, "query_ids", arrays.get("query_ids", np.zeros(0, np.str_))),
         queries=empty if queries is None or not len(queries) else _vectors(path, "query_embeddings", queries),
         gallery_ids=_ids(path, "gallery_ids", arrays["gallery_ids"]),
         gallery=gallery,
         controls={label: _vectors(path, name, arrays[name]) for name, label in CONTROLS.items() if name in arrays},
+        extras={name: _extra(path, name, arrays[name]) for name in EXTRAS if name in arrays},
     )
 
 
@@ -183,6 +195,15 @@ def _ids(path: Path, name: str, array: npt.NDArray[Any]) -> tuple[str, ...]:
     return tuple(str(one) for one in array.tolist())
 
 
+def _extra(path: Path, name: str, array: npt.NDArray[Any]) -> Float32Array:
+    if name != "gallery_caption_embeddings":
+        return _vectors(path, name, array)
+    if array.ndim != 3:
+        raise ConfigurationError(f"{path}: {name} has the shape {array.shape}, it must be images × captions × d (npz).")
+    flat = _vectors(path, name, array.reshape(-1, array.shape[2]))
+    return flat.reshape(array.shape)
+
+
 def _vectors(path: Path, name: str, array: npt.NDArray[Any]) -> Float32Array:
     if array.ndim != 2:
         raise ConfigurationError(f"{path}: {name} has the shape {array.shape}, it must be one row a vector.")
@@ -203,7 +224,7 @@ def _check_rows(kind: str, ids: Sequence[str], vectors: Float32Array) -> None:
         raise ConfigurationError(f"{kind} ids stand more than once: {shown(twice)}.")
     bad: list[str] = []
     for start in range(0, len(vectors), _ROWS):
-        finite = np.isfinite(vectors[start : start + _ROWS]).all(axis=1)
+        finite = np.isfinite(vectors[start : start + _ROWS]).all(axis=tuple(range(1, vectors.ndim)))
         bad.extend(ids[start + int(row)] for row in np.flatnonzero(~finite))
     if bad:
         raise ConfigurationError(f"{kind} embeddings hold NaN or infinity: {shown(bad)}.")
