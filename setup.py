@@ -11,6 +11,7 @@ PACKAGES = [
     "evaluation.benchmarks",
     "evaluation.composers",
     "evaluation.probes",
+    "evaluation.report",
     "evaluation.rerankers",
     "lensmith",
     "lensmith.presets",
@@ -34,6 +35,7 @@ PACKAGES = [
 setup(
     packages=PACKAGES,
     package_data={
+        "evaluation.report": ["published.json", "templates/*.jinja2"],
         "lensmith": ["no_deps.txt"],
         "lensmith.presets": ["*.yaml"],
         "publishing": ["templates/*.jinja2", "report/templates/*.jinja2"],

@@ -79,10 +79,11 @@ def queries_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.queries.json")
 
 
-def write_result(result: Result, output: Path) -> None:
-    """Write the result to `output`, and the queries' values beside it."""
+def write_result(result: Result, output: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Write the result to `output`, with further keys where there is `more` to say, and the queries' values beside
+    it."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+    output.write_text(json.dumps(result.to_json() | dict(more or {}), indent=1) + "\n", encoding="utf-8")
     queries_path(output).write_text(json.dumps(result.queries_json()) + "\n", encoding="utf-8")
 
 
