@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from lensmith.compare_command import compare_command
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
 from lensmith.evaluate_command import evaluate_command
@@ -195,6 +196,7 @@ app.command("push")(push_command)
 app.command("train")(train_command)
 app.command("embed")(embed_command)
 app.command("evaluate")(evaluate_command)
+app.command("compare")(compare_command)
 
 
 def _work(context: typer.Context, options: RunOptions, settings: Settings) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from evaluation.embeddings import CONTROLS, Embeddings, read_embeddings
-from evaluation.probes import compare_controls
+from evaluation.composed_queries import Weights
+from evaluation.embeddings import Embeddings, read_embeddings
 from evaluation.ranking import Similarity
-from evaluation.result import Result, write_result
+from evaluation.result import write_result
 from evaluation.task import Benchmark, Task
-from schemas.errors import ConfigurationError
-
-#: Bounds that differ by no more are not shown.
-_SHOWN = 0.005
-#: CLIP B/32 reaches 62.24 in Rsubset@1 by the text alone, 32.77 by the sum of both (the SEARLE paper).
-_NO_CONTROL = (
-    "warning: in the literature the text alone explains Rsubset@K; add query_text_embeddings to the file to see how "
-    "much of this one it does."
+from lensmith.evaluate_options import (
+    Alpha,
+    AlphaImage,
+    Beta,
+    CodeMethod,
+    Codes,
+    Composer,
+    Html,
+    Metric,
+    Rerank,
+    RerankTop,
+    codes_asked,
+    composed,
+    gallery_builder,
 )
+from schemas.errors import ConfigurationError
 
 
 def evaluate_command(
@@ -57,7 +62,9 @@ def evaluate_command(
     images: Annotated[
         Path | None,
         typer.Option(
-            "--images", help="Folder of the benchmark's images, for --model.", show_default="the dataset's own images"
+            "--images",
+            help="Folder of the benchmark's images, for --model and --html.",
+            show_default="the dataset's own images",
         ),
     ] = None,
     protocol: Annotated[
@@ -93,27 +100,42 @@ def evaluate_command(
             "--columns", help="Columns of an mtcir table: image=…,target=…,text=…,id=….", show_default="MTCIR's"
         ),
     ] = None,
+    composer: Composer = None,
+    alpha: Alpha = None,
+    alpha_image: AlphaImage = None,
+    beta: Beta = None,
+    rerank: Rerank = None,
+    rerank_top: RerankTop = 400,
+    codes: Codes = None,
+    code_method: CodeMethod = "itq",
+    metric: Metric = None,
+    html: Html = None,
 ) -> None:
     """Score embeddings or a model on a benchmark, offline, as its authors' program does."""
     from evaluation.benchmarks import benchmark as benchmark_of
     from evaluation.benchmarks import choice
     from evaluation.benchmarks.mtcir import parse_columns
+    from evaluation.score import evaluate
+    from lensmith.evaluate_report import ReportAsked, Scoring, tell
 
     found = benchmark_of(benchmark, parse_columns(columns) if columns else None)
     protocol = choice("--protocol", protocol, found.protocols, f"the protocols of {benchmark}")
     split = choice("--split", split, found.splits, f"the splits of {benchmark}")
     compared = _similarity(similarity)
+    build, wanted_codes = gallery_builder(rerank, rerank_top), codes_asked(codes, code_method)
     if output is None and submission is None:
         raise ConfigurationError("give the file of the result with --output, or --submission.")
     if (embeddings is None) == (model is None):
         raise ConfigurationError("give either --embeddings or --model.")
     if embeddings is not None:
-        vectors = read_embeddings(embeddings)
+        vectors = read_embeddings(embeddings, composed=composer is not None)
         task = found.load(annotations, protocol, split, vectors.gallery_ids)
     else:
         assert model is not None
         task = found.load(annotations, protocol, split, None)
         vectors = _from_model(found, task, annotations, model, images, template)
+    weights = Weights(alpha, alpha_image, beta)
+    vectors, compared, composer_words = composed(vectors, composer, weights, benchmark, compared)
     console = Console()
     for note in task.notes:
         console.print(f"note: {note}", highlight=False)
@@ -122,9 +144,19 @@ def evaluate_command(
         if output is None or not task.scorable:
             return
     assert output is not None
-    result, controls = _scored(task, vectors, compared)
-    _show(console, result, controls)
-    write_result(result, output)
+    result = evaluate(task, vectors, compared, build)
+    about = {
+        "Scored": (embeddings or model or output).name,
+        "Composer": composer_words,
+        "Reranked": f"{rerank}, the best {rerank_top}" if rerank else None,
+    }
+    asked = ReportAsked(
+        html, images, annotations, wanted_codes, metric, {name: told for name, told in about.items() if told}
+    )
+    more = tell(console, Scoring(task, vectors, compared, build), result, asked)
+    write_result(result, output, more)
+    if html is not None:
+        typer.echo(html)
     typer.echo(f"{output}: {benchmark}, {protocol}, {split}")
 
 
@@ -155,34 +187,3 @@ def _submit(task: Task, vectors: Embeddings, similarity: Similarity | None, path
 
     for file in write_submissions(submissions(task, vectors, similarity), task, path):
         typer.echo(f"{file}: for the server of {task.benchmark}, {task.split}")
-
-
-def _scored(task: Task, vectors: Embeddings, similarity: Similarity | None) -> tuple[Result, Mapping[str, Result]]:
-    """The result, and those of the controls that the embeddings bring along."""
-    from evaluation.score import evaluate, evaluate_queries, match
-
-    result = evaluate(task, vectors, similarity)
-    if not vectors.controls:
-        return result, {}
-    matched = match(task, vectors)
-    controls = {name: evaluate_queries(task, matched, one, similarity) for name, one in vectors.controls.items()}
-    return result, controls
-
-
-def _show(console: Console, result: Result, controls: Mapping[str, Result]) -> None:
-    alone = {name: controls[name].metrics if name in controls else None for name in CONTROLS.values()}
-    compared = compare_controls(result.metrics, alone["text only"], alone["image only"])
-    table = Table("metric", title=f"{result.benchmark}, {result.protocol}, {result.split}, percent")
-    for name in ("value", "worst and best over ties", *(name for name, found in alone.items() if found)):
-        table.add_column(name, justify="right")
-    for row in compared.rows:
-        low, high = result.bounds[row.metric]
-        ties = f"{low:.2f} … {high:.2f}" if high - low > _SHOWN else ""
-        beside = [f"{one:.2f}" for one in (row.text_only, row.image_only) if one is not None]
-        table.add_row(row.metric, f"{row.full:.2f}", ties, *beside)
-    console.print(table)
-    console.print(", ".join(f"{name} {count}" for name, count in result.counts.items()), highlight=False)
-    for warning in compared.warnings:
-        console.print(f"warning: {warning.text}", highlight=False)
-    if result.benchmark == "cirr" and not alone["text only"]:
-        console.print(_NO_CONTROL, highlight=False)
