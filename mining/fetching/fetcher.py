@@ -143,9 +143,9 @@ class Fetcher:
     def _consult(self, target: Target, signals: set[str]) -> None:
         """What is known without asking: the user's list, and robots.txt once it was read."""
         if self._opt_outs.names(target.url, target.host, target.authority):
-            signals.add("user-list")
+            signals.add("list")
             if self._config.opt_out == "drop":
-                raise rejected("opted_out", "user-list")
+                raise rejected("opted_out", "list")
         robots = self._robots_of(target)
         if robots.stopped is not None:
             raise StoppedError(robots.stopped.verdict)
