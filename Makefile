@@ -26,10 +26,10 @@ demo: $(STAMP)
 	$(BIN)/lensmith demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not cluster"
+	$(BIN)/python -m pytest -q --ignore tests/cluster
 
 test-cluster: $(STAMP)
-	$(BIN)/python -m pytest -q -m cluster
+	$(BIN)/python -m pytest -q tests/cluster
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
