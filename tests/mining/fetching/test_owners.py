@@ -152,4 +152,4 @@ def test_keep_records_robots_and_the_users_list(web, fetch):
     web.on("/robots.txt", robots("User-agent: *\nDisallow: /"))
     web.on("/a.png", image(PNG, X_Robots_Tag="noai"))
     row = fetch(web.url("/a.png"), opt_out="keep", opt_out_list=("site.test",)).images[web.url("/a.png")]
-    assert row["opt_out"] == "noai,robots,list"
+    assert row["opt_out"] == "list,noai,robots"
