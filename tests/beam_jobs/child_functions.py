@@ -34,3 +34,12 @@ def print_and_answer(*, mark, quarantine):
     print("noise on standard output")
     os.write(1, b"more noise\n")
     return "answer"
+
+
+def die_without_a_mark(*, mark, quarantine):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_whatever_is_said(*, mark, quarantine):
+    mark("record")
+    os.kill(os.getpid(), signal.SIGKILL)
