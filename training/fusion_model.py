@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from schemas.protocols import Float32Array
+
+#: Rows that are encoded at once.
+_BATCH = 256
 
 
 class FusionModel(nn.Module):
@@ -53,3 +59,19 @@ class FusionModel(nn.Module):
         # An image leads where there is one; the text begins as a small step away from it.
         around = mapped[0][0] if len(mapped) == 1 else mapped[0][0] + 0.3 * mapped[1][0]
         return unit(around + self.gate * unit(fused, dim=-1), dim=-1)
+
+
+def encode(model: FusionModel, images: Float32Array | None, texts: Float32Array | None) -> Float32Array:
+    """Unit vectors float32 (n, width) of image features (n, image_width), text features (n, text_width), or both; of
+    each row alone: nothing depends on its neighbours but the last bits."""
+    given = images if images is not None else texts
+    if given is None:
+        raise ValueError("images or texts are needed")
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(given), _BATCH):
+            rows = slice(start, start + _BATCH)
+            halves = (None if one is None else torch.from_numpy(one[rows]) for one in (images, texts))
+            parts.append(model(*halves).numpy())
+    found: Float32Array = np.concatenate(parts) if parts else np.zeros((0, model.settings["width"]), np.float32)
+    return found

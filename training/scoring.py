@@ -5,57 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
+from evaluation.metrics import average_precision, found_within
+from evaluation.ranking import Gallery, target_ranks
 from schemas.protocols import Float32Array
 from training.dataset import Triplet
-from training.fusion_model import FusionModel
+from training.fusion_model import FusionModel, encode
 from training.train import Features
 
 METRICS = ("R@1", "R@5", "R@10", "mAP@10")
 
 
-def embeddings(model: FusionModel, triplets: Sequence[Triplet], features: Features) -> dict[str, Float32Array]:
-    """Query embeddings float32 (n, d) of the model and of its text-only control."""
-    with torch.inference_mode():
-        images = features.of_images([one.query_image_id for one in triplets])
-        texts = features.of_texts([one.instruction for one in triplets])
-        return {"image and text": model(images, texts).numpy(), "text only": model(None, texts).numpy()}
-
-
-def gallery(model: FusionModel, ids: Sequence[str], features: Features) -> Float32Array:
-    """Gallery embeddings float32 (m, d)."""
-    with torch.inference_mode():
-        found: Float32Array = model(features.of_images(ids), None).numpy()
-    return found
-
-
 def score(
     queries: Float32Array, images: Float32Array, triplets: Sequence[Triplet], ids: Sequence[str]
 ) -> dict[str, float]:
-    """Percentages: R@1, R@5, R@10, mAP@10. The query image is taken out of the gallery; images that tie with the
-    target go before it."""
+    """Percentages of `METRICS`: queries float32 (n, d) in a gallery float32 (m, d) from which the query image is taken
+    out. Images that tie with the target go before it: the lower bounds of the evaluator's benchmark `lensmith`."""
     places = {image_id: index for index, image_id in enumerate(ids)}
-    scores = queries @ images.T
+    targets = np.array([places[one.target_image_id] for one in triplets])
     ranks = []
-    for row, one in enumerate(triplets):
-        scores[row, places[one.query_image_id]] = -np.inf
-        target = scores[row, places[one.target_image_id]]
-        ranks.append(int((scores[row] >= target).sum()))
-    found = np.array(ranks)
-    recalls = {f"R@{k}": 100.0 * float((found <= k).mean()) for k in (1, 5, 10)}
-    return recalls | {"mAP@10": 100.0 * float(np.where(found <= 10, 1.0 / found, 0.0).mean())}
+    for start, scores in Gallery(images).score_blocks(queries):
+        part = slice(start, start + len(scores))
+        scores[np.arange(len(scores)), [places[one.query_image_id] for one in triplets[part]]] = -np.inf
+        ranks.append(target_ranks(scores, targets[part])[:, 1])
+    found = np.concatenate(ranks)
+    values = [found_within(found, k) for k in (1, 5, 10)] + [average_precision(found[:, None], 1, 10)]
+    return {name: 100.0 * float(value.mean()) for name, value in zip(METRICS, values, strict=True)}
 
 
 def compare(
     model: FusionModel, triplets: Sequence[Triplet], ids: Sequence[str], features: Features
 ) -> Mapping[str, dict[str, float]]:
     """Scores of the trained model, of the same model with the text alone, and of the image tower alone."""
-    images = gallery(model, ids, features)
-    results = {
-        name: score(queries, images, triplets, ids) for name, queries in embeddings(model, triplets, features).items()
+    shown, asked = features.of_images(ids), features.of_images([one.query_image_id for one in triplets])
+    texts = features.of_texts([one.instruction for one in triplets])
+    gallery = encode(model, shown, None)
+    return {
+        "image and text": score(encode(model, asked, texts), gallery, triplets, ids),
+        "text only": score(encode(model, None, texts), gallery, triplets, ids),
+        "image only": score(asked, shown, triplets, ids),
     }
-    raw = torch.nn.functional.normalize(features.of_images(ids), dim=-1).numpy()
-    own = torch.nn.functional.normalize(features.of_images([one.query_image_id for one in triplets]), dim=-1).numpy()
-    results["image only"] = score(own, raw, triplets, ids)
-    return results
