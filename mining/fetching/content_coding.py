@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Sequence
 
 import brotli  # type: ignore[import-untyped]
+from fastwarc.stream_io import ZstdReader
 
 #: Codings that one answer may stack; more is an attack or an accident.
 _MAX_CODINGS = 2
@@ -50,6 +52,8 @@ def _undo(name: str, body: bytes, limit: int, unfinished: bool) -> tuple[bytes, 
             return _inflate(body, _ZLIB if body[0] & 0x0F == 8 else _RAW, limit, unfinished)
         if name == "br":
             return _unbrotli(body, limit, unfinished)
+        if name == "zstd":
+            return _unzstd(body, limit, unfinished)
     except (zlib.error, brotli.error) as error:
         raise BadCodingError(f"{name}: {error}") from error
     raise BadCodingError(f"content coding {name[:40]!r}")
@@ -90,3 +94,17 @@ def _unbrotli(body: bytes, limit: int, unfinished: bool) -> tuple[bytes, bool]:
     if not decoder.is_finished() and not unfinished:
         raise BadCodingError("the compressed body ends early")
     return b"".join(parts), False
+
+
+def _unzstd(body: bytes, limit: int, unfinished: bool) -> tuple[bytes, bool]:
+    reader = ZstdReader(io.BytesIO(body))
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while size <= limit and (part := reader.read(min(1 << 16, limit + 1 - size))):
+            parts.append(part)
+            size += len(part)
+    except OSError as error:
+        if not unfinished:
+            raise BadCodingError(f"zstd: {error}") from error
+    return b"".join(parts)[:limit], size > limit

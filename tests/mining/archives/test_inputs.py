@@ -6,9 +6,9 @@ import zipfile
 import pytest
 
 from mining.archives.http_stream import HttpStream
-from mining.archives.inputs import UNKNOWN_SIZE, list_inputs
+from mining.archives.inputs import UNKNOWN_SIZE, ArchiveFile, list_inputs
 from mining.archives.read import read_record_at, read_records
-from mining.archives.records import Damage, Limits, Record
+from mining.archives.records import Damage, Limits, Record, SourceLostError
 from schemas.errors import ConfigurationError
 
 
@@ -65,6 +65,61 @@ def test_a_folder_of_html_stands_for_hosts_and_paths(tmp_path, make_picture):
     assert records_of(found[0])[0].body == page.read_bytes()
 
 
+def test_a_folder_of_one_site_is_a_host_of_its_own(tmp_path, make_picture):
+    """What its pages name lies where they say."""
+    folder = tmp_path / "My site"
+    (folder / "img").mkdir(parents=True)
+    (folder / "index.html").write_bytes(b"<title>x</title><img src=img/a.png>")
+    (folder / "img" / "a.png").write_bytes(make_picture(1))
+    (folder / "img" / "big.html").write_bytes(b"x" * 5000)
+    found = list_inputs([str(folder)])
+    assert [one.url for one in found] == [
+        "http://my-site/img/a.png",
+        "http://my-site/img/big.html",
+        "http://my-site/index.html",
+    ]
+    assert [one.url for one in list_inputs([f"{folder}/*.html"])] == ["http://my-site/index.html"]
+    assert [one.url for one in list_inputs([f"{folder}/index.html"])] == ["http://my-site/index.html"]
+    record = records_of(found[2])[0]
+    assert (record.status, record.mime) == (200, "text/html")
+    [large] = read_records(found[1], Limits(record_bytes=1000), lambda key: None, {})
+    assert (large.too_large, large.body) == (True, b"")
+
+
+def test_lists_of_paths_in_every_form(tmp_path, make_warc, make_site):
+    make_warc(tmp_path / "crawl" / "a.warc.gz", make_site(pages=1, images=1))
+    whole = gzip.compress(b"crawl/a.warc.gz\r\n\nhttp://b.example/b.warc.gz\ncrawl/a.warc.wet.gz\n")
+    (tmp_path / "warc.paths.gz").write_bytes(whole)
+    found = list_inputs([str(tmp_path / "warc.paths.gz")], base=str(tmp_path))
+    assert [one.path for one in found] == [f"{tmp_path}/crawl/a.warc.gz", "http://b.example/b.warc.gz"]
+    assert len(records_of(found[0])) == 3
+    assert found == list_inputs([str(tmp_path / "*.paths.gz")], base=str(tmp_path))
+    (tmp_path / "own.paths").write_text(f"{tmp_path}/crawl/a.warc.gz\n")
+    assert [one.path for one in list_inputs([str(tmp_path / "own.paths")])] == [f"{tmp_path}/crawl/a.warc.gz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("absent.paths.gz", None, "cannot read the list"),
+        ("broken.paths.gz", b"\x1f\x8b\x08\x00" + b"\xff" * 50, "cannot read the list"),
+        ("empty.paths", b"", "names no archive"),
+        ("text.txt", b"x", "names no archive"),
+    ],
+)
+def test_lists_that_cannot_be_used_are_said_in_a_sentence(tmp_path, name, content, word):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigurationError, match=word):
+        list_inputs([str(tmp_path / name)], base="https://data.example")
+
+
+def test_a_folder_with_a_link_to_itself_ends(tmp_path):
+    (tmp_path / "a.html").write_bytes(b"<p>")
+    (tmp_path / "up").symlink_to(tmp_path)
+    assert [one.name for one in list_inputs([str(tmp_path)])] == ["a.html"]
+
+
 def test_wacz_members_are_read_and_tricks_are_refused(tmp_path, site_warc):
     path = tmp_path / "crawl.wacz"
     with zipfile.ZipFile(path, "w") as container:
@@ -99,6 +154,13 @@ class FlakyServer(http.server.BaseHTTPRequestHandler):
             self.send_header("Retry-After", "0")
             self.send_header("Content-Length", "0")
             self.end_headers()
+            return
+        if self.path == "/warc.paths.gz":
+            body = gzip.compress(b"a.warc.gz\n")
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
             return
         if self.path != "/a.warc.gz":
             self.send_response(404)
@@ -147,6 +209,100 @@ def test_archives_over_http_give_the_same_records(flaky, site_warc, monkeypatch)
     local = records_of(list_inputs([str(site_warc)])[0])
     remote = records_of(list_inputs([f"{flaky}/a.warc.gz"])[0])
     assert [one.body for one in remote] == [one.body for one in local]
+
+
+def test_a_list_and_its_archives_come_from_a_server_that_fails(flaky, site_warc, monkeypatch):
+    monkeypatch.setattr("mining.archives.http_stream.time.sleep", lambda seconds: None)
+    [archive] = list_inputs([f"{flaky}/warc.paths.gz"], base=flaky)
+    assert archive.path == f"{flaky}/a.warc.gz"
+    local = records_of(list_inputs([str(site_warc)])[0])
+    found = records_of(archive)
+    assert [one.body for one in found] == [one.body for one in local]
+    for one in found:
+        assert read_record_at(one.place, one.url, Limits()).body == one.body
+
+
+def test_waiting_for_a_server_shows_that_it_is_no_hanging_record(flaky, monkeypatch):
+    """The supervisor ends a child that sits on one record: marks are given again while a server is waited for."""
+    waits = []
+    monkeypatch.setattr("mining.archives.http_stream.time.sleep", waits.append)
+    stream = HttpStream(f"{flaky}/a.warc.gz", first_wait=12.0, beat=lambda: waits.append("beat"))
+    while stream.read(5000):
+        pass
+    stream.close()
+    assert waits[:6] == ["beat", 5.0, "beat", 5.0, "beat", 2.0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ([{"ETag": '"a"', "Content-Length": "10"}, {"ETag": '"b"', "Content-Length": "10"}], "changed"),
+        (
+            [
+                {"Last-Modified": "Mon, 04 May 2026 03:02:01 GMT", "Content-Length": "10"},
+                {"Last-Modified": "Tue, 05 May 2026 03:02:01 GMT", "Content-Length": "10"},
+            ],
+            "changed",
+        ),
+        ([{"Content-Length": "10"}, {"Content-Range": "bytes 7-9/10", "Content-Length": "3"}], "another range"),
+    ],
+)
+def test_a_file_that_is_another_one_after_a_break_is_not_mixed(headers, message):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            given = headers.pop(0)
+            self.send_response(206 if "Content-Range" in given else 200)
+            for name, value in given.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"12345")
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stream = HttpStream(f"http://127.0.0.1:{server.server_port}/a", first_wait=0.01)
+        assert stream.read(5) == b"12345"
+        with pytest.raises(SourceLostError, match=message):
+            stream.read(5)
+        stream.close()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("address", ["http://[bad/a.warc.gz", "http://127.0.0.1:1/a.warc.gz"])
+def test_an_address_that_cannot_be_asked_is_damage(address, monkeypatch):
+    monkeypatch.setattr("mining.archives.http_stream.time.sleep", lambda seconds: None)
+    assert [one.error for one in records_of(ArchiveFile(address, "warc", 0, ""))] == ["unreadable_archive"]
+
+
+def test_a_base_on_s3(site_warc, tmp_path, monkeypatch):
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+    }.items():
+        monkeypatch.setenv(name, value)
+    store = boto3.client("s3", endpoint_url=endpoint)
+    store.create_bucket(Bucket="crawl")
+    store.put_object(Bucket="crawl", Key="2026/a.warc.gz", Body=site_warc.read_bytes())
+    (tmp_path / "warc.paths").write_text("2026/a.warc.gz\n")
+    local = records_of(list_inputs([str(site_warc)])[0])
+    for found in (
+        list_inputs([str(tmp_path / "warc.paths")], base="s3://crawl/"),
+        list_inputs(["s3://crawl/2026/*.warc.gz"]),
+    ):
+        assert [one.path for one in found] == ["s3://crawl/2026/a.warc.gz"]
+        assert [one.body for one in records_of(found[0])] == [one.body for one in local]
+    server.stop()
 
 
 def test_a_file_that_is_not_there_is_damage(flaky, monkeypatch):
