@@ -19,6 +19,7 @@ from evaluation.ranking import Places
 from evaluation.task import ImageFile, IntArray, Part, QueryInput, Task, Values
 
 DOMAINS = ("cartoon", "origami", "toy", "sculpture")
+_FOLDERS = ("", "imgnet/", "data/imgnet/")
 _PUBLISHED = {"photos": 10_000, "images": 16_983}
 _CUTS = (10, 50)
 #: Added to the number of positives in Pic2Word's program.
@@ -34,8 +35,8 @@ class Dtin:
 
     def load(self, root: Path, protocol: str, split: str, held: Sequence[str] | None) -> Task:
         """`imgnet_real_query.txt` and `imgnet_targets.txt`; a target's label is 1000 * domain + class."""
-        photos = labelled_lines(find(root, "imgnet_real_query.txt", "imgnet/imgnet_real_query.txt"))
-        targets = labelled_lines(find(root, "imgnet_targets.txt", "imgnet/imgnet_targets.txt"))
+        photos = labelled_lines(find(root, *(folder + "imgnet_real_query.txt" for folder in _FOLDERS)))
+        targets = labelled_lines(find(root, *(folder + "imgnet_targets.txt" for folder in _FOLDERS)))
         by_label: dict[int, list[int]] = {}
         for number, (_, label) in enumerate(targets):
             by_label.setdefault(label, []).append(number)

@@ -19,6 +19,7 @@ from evaluation.task import ImageFile, Part, QueryInput, Task, Values
 from schemas.errors import ConfigurationError
 
 _SKETCHES, _PHOTOS = "png_ready_filelist_zero.txt", "ImageResized_ready_filelist_zero.txt"
+_FOLDERS = ("", "zeroshot/", "TUBerlin/zeroshot/", "dataset/TUBerlin/zeroshot/")
 _PUBLISHED = {"sketches": 2400, "photos": 27_989}
 
 
@@ -31,9 +32,9 @@ class TuBerlin:
 
     def load(self, root: Path, protocol: str, split: str, held: Sequence[str] | None) -> Task:
         """`png_ready_filelist_zero.txt` (sketches) and `ImageResized_ready_filelist_zero.txt` (photos)."""
-        path = find(root, _SKETCHES, f"TUBerlin/zeroshot/{_SKETCHES}", f"zeroshot/{_SKETCHES}")
+        path = find(root, *(folder + _SKETCHES for folder in _FOLDERS))
         sketches = labelled_lines(path)
-        photos = labelled_lines(find(root, _PHOTOS, f"TUBerlin/zeroshot/{_PHOTOS}", f"zeroshot/{_PHOTOS}"))
+        photos = labelled_lines(find(root, *(folder + _PHOTOS for folder in _FOLDERS)))
         classes: dict[int, list[int]] = {}
         for number, (_, label) in enumerate(photos):
             classes.setdefault(label, []).append(number)
