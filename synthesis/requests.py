@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from schemas.ids import canonical_json, request_id
+from synthesis.words import one_line
 
 #: Columns of `pairs` behind the variables, and the bytes that each may have: together with their separators they fit
 #: into a message of an index step (512 bytes).
@@ -66,7 +66,7 @@ class Variables:
     @classmethod
     def of_pair(cls, pair: Mapping[str, Any]) -> Variables:
         """From a row of `pairs`."""
-        texts = [_cut(_plain(pair.get(column) or ""), size) for column, size in _SOURCES]
+        texts = [_cut(one_line(_MARKS.sub(" ", pair.get(column) or "")), size) for column, size in _SOURCES]
         alike = round(float(pair.get("visual_similarity") or 0), 4) >= _ALIKE
         return cls(texts[0], texts[1], texts[2], texts[3], texts[4], alike)
 
@@ -127,13 +127,6 @@ def make_request(
 def canonical(request: Request) -> str:
     """The rendered messages as the table holds them."""
     return canonical_json(request.messages)
-
-
-def _plain(text: str) -> str:
-    """One line without control and invisible characters and without marks of chat templates."""
-    text = _MARKS.sub(" ", text)
-    kept = (" " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] != "C")
-    return " ".join("".join(kept).split())
 
 
 def _cut(text: str, size: int) -> str:

@@ -9,6 +9,7 @@ import unicodedata
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SIGN = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0dff])"
 _WORD = re.compile(rf"[{_UNSPACED}]|{_SIGN}+(?:['’.-]{_SIGN}+)*")
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs"})
 #: Words that carry no content of their own in an instruction.
 STOP_WORDS = frozenset(
     (
@@ -18,6 +19,14 @@ STOP_WORDS = frozenset(
         "other another more most very instead "
     ).split()
 )
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without what cannot be seen (control, format and private signs, halves of pairs)."""
+    kept = (
+        " " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign) not in _UNSEEN
+    )
+    return " ".join("".join(kept).split())
 
 
 def words(text: str) -> list[str]:

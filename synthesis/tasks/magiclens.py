@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from synthesis.config import WriteConfig
 from synthesis.requests import NothingToAsk, Request, Variables, load_prompt, make_request
 from synthesis.tasks.interface import Candidate, UnparsableError
+from synthesis.words import one_line
 
 _CATEGORIES = frozenset({"attribute", "added_object", "removed_object", "relationship", "viewpoint", "number"})
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -51,7 +51,7 @@ class MagicLens:
             items = data.get("instructions")
             if isinstance(items, list):
                 return [candidate for item in items if (candidate := _candidate(item)) is not None]
-        raise UnparsableError(f"no list of instructions: {_line(text)[:80]!r}")
+        raise UnparsableError(f"no list of instructions: {one_line(text)[:80]!r}")
 
 
 def _known(text: str, label: str) -> str:
@@ -80,13 +80,7 @@ def _candidate(item: Any) -> Candidate | None:
         item = {"text": item}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
         return None
-    text = _line(item["text"]).strip(_QUOTES)
+    text = one_line(item["text"]).strip(_QUOTES)
     category = item.get("category")
     known = category if isinstance(category, str) and category in _CATEGORIES else None
     return Candidate(text, MagicLens.name, known) if text else None
-
-
-def _line(text: str) -> str:
-    """One line without control and invisible characters and halves of surrogate pairs."""
-    kept = (" " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] != "C")
-    return " ".join("".join(kept).split())

@@ -132,8 +132,16 @@ def test_two_at_once_leave_one_answer_and_a_settled_one_stands(chat_server, tmp_
 
 
 def test_the_endpoint_is_kept_busy(chat_server, tmp_path):
-    server = chat_server(lambda question, times: ("status", 500, {}) if question.endswith(" 3") else "fine", delay=0.05)
-    ask(server, tmp_path, made_requests(24), concurrency=8)
+    together = threading.Barrier(8)
+
+    def plan(question, times):
+        # The server answers nobody before eight are there, three times.
+        together.wait(timeout=60)
+        return "fine"
+
+    server = chat_server(plan)
+    _, entry, _ = ask(server, tmp_path, made_requests(24), concurrency=8, timeout=90.0)
+    assert entry.kept == 24
     assert server.most == 8
 
 
