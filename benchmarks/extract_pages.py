@@ -2,11 +2,11 @@
 
     python -m benchmarks.extract_pages [--archives GLOB] [--copies 4] [--repeat 5]
 
-1. Processor time of all fields of a page against decoding it, parsing it with lexbor and listing its `<img src>`. Pages that state no
-   language are given a header that does: its detection has a price of its own.
+1. Processor time of all fields of a page against decoding it, parsing it with lexbor and listing its `<img src>`.
+   Pages that state no language are given a header that does: its detection has a price of its own.
 2. The job, one worker, on Beam's local runner, against the same functions in a loop that writes parquet. The archives
    are read `--copies` times as archives of their own, so that the start of the runner weighs as little as in real work.
-3. Peak memory of the process that reads the archives, at all copies and at a quarter of them.
+3. Peak memory of the process that reads the archives of one shard, all copies of them or a quarter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import glob
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -144,9 +143,11 @@ def run_job(archives: list[ArchiveFile], folder: Path) -> float:
     from beam_jobs.session import Session
     from beam_jobs.workspace import Workspace
     from lensmith.engine import BeamEngine
+    from lensmith.settings import RunSettings
 
     began = time.perf_counter()
-    run_extract(Session(Workspace(str(folder)), BeamEngine(())), pack(archives, 256 << 20), ExtractConfig())
+    plan = pack(archives, RunSettings().shard_bytes)
+    run_extract(Session(Workspace(str(folder)), BeamEngine(())), plan, ExtractConfig())
     return time.perf_counter() - began
 
 
@@ -181,7 +182,7 @@ def _folders(count: int) -> Iterator[Path]:
 
 
 def peak_memory(inputs: Path, archives: int) -> float:
-    """Peak resident memory in MB of the child that reads so many archives of a folder as one shard."""
+    """Peak resident memory in MB of a process that reads so many archives of a folder as one shard."""
     command = [
         sys.executable,
         "-m",
@@ -195,15 +196,25 @@ def peak_memory(inputs: Path, archives: int) -> float:
 
 
 def _shard_memory(archives: list[ArchiveFile]) -> float:
-    from beam_jobs.extract_pages import ExtractJob
-    from beam_jobs.shard_job import Shard, run_one
-    from beam_jobs.supervised import child
-    from beam_jobs.workspace import Workspace
+    """What the job's child process does, in this one: its peak resident memory in MB."""
+    from beam_jobs.extract_pages import extract_in_child
 
     with tempfile.TemporaryDirectory() as scratch:
-        run_one(ExtractJob(Workspace(scratch), ExtractConfig()), Shard("0" * 32, {"archives": archives}))
-        child("extract").close()
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+        extract_in_child(
+            scratch,
+            "extract_pages",
+            "0" * 32,
+            "00000000",
+            archives,
+            ExtractConfig(),
+            mark=lambda key: None,
+            quarantine={},
+        )
+    # `getrusage` would tell the parent's peak, which a child inherits.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    raise OSError("this system does not tell a process's peak memory")
 
 
 def main() -> None:
@@ -226,9 +237,8 @@ def main() -> None:
         many = copied(archives, options.copies, Path(folder))
         print(job_ratio(many, max(1, options.repeat // 2)))
         full, quarter = (peak_memory(Path(folder), number) for number in (len(many), len(many) // 4))
-    print(
-        f"peak memory {full:.0f} MB, with a quarter of the input {quarter:.0f} MB: {full / quarter:.2f} (aim: at most 1.20)"
-    )
+    ratio = f"{full / quarter:.2f} (aim: at most 1.20)"
+    print(f"peak memory {full:.0f} MB, with a quarter of the input {quarter:.0f} MB: {ratio}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ _VAGUE = frozenset({None, "application/octet-stream", "binary/octet-stream", "un
 #: Images that browsers show whatever type their server declares.
 _UNMISTAKABLE = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"})
 _CODINGS = frozenset({"content-encoding", "transfer-encoding"})
+#: What could be read and is not.
+_REFUSED = frozenset({"unsafe_member_name", "decompression_bomb"})
 _SHA1_HEX = re.compile(r"[0-9a-fA-F]{40}")
 _ROBOTS_BYTES = 512 << 10
 
@@ -71,14 +73,16 @@ def extract_archive(
     side tables `robots`, `payloads` and `revisits`.
 
     Records are rejected as `http_STATUS`, `not_http`, `other_media_type`, `empty_body`, `too_large`,
-    `bad_content_coding`, and fail as `broken_record`, `unreadable_archive` and the like. Revisits do not enter here:
-    `resolve_revisits` counts them.
+    `bad_content_coding`, members of containers as `unsafe_member_name` and `decompression_bomb`; what cannot be read
+    fails as `broken_record`, `broken_member` or `unreadable_archive`. Revisits do not enter here: `resolve_revisits`
+    counts them.
     """
     reader = _Reader(config, outcomes, source)
     for record in read_records(source, config.limits, mark, quarantine):
         if isinstance(record, Damage):
             outcomes.entered("record")
-            outcomes.failed("record", record.error, id=record.place.key, detail=record.detail)
+            report = outcomes.rejected if record.error in _REFUSED else outcomes.failed
+            report("record", record.error, id=record.place.key, detail=record.detail)
         elif record.kind == "revisit":
             reader.revisit(record)
         else:
