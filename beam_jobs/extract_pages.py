@@ -15,7 +15,8 @@ from beam_jobs.supervised import child
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.archives.inputs import ArchiveFile
-from mining.extraction import ExtractConfig, extract_archive, payload_of, resolve_revisits
+from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
+from mining.payload_digests import payload_of
 from schemas.settings import settings_digest
 
 VERSION = "2"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -18,8 +15,8 @@ from mining.archives.records import Damage, Limits, Mark, Place, Quarantine, Rec
 from mining.fetching.content_coding import BadCodingError, TooLargeError, decode_content
 from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
-from mining.pages.addresses import match_key
 from mining.pages.page_rows import Capture, PageLimits, named_by, page_rows
+from mining.payload_digests import digest_key, digest_of, payload_of
 from schemas.ids import image_id
 from schemas.outcomes import Outcomes
 
@@ -30,7 +27,6 @@ _UNMISTAKABLE = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp",
 _CODINGS = frozenset({"content-encoding", "transfer-encoding"})
 #: What could be read and is not.
 _REFUSED = frozenset({"unsafe_member_name", "decompression_bomb"})
-_SHA1_HEX = re.compile(r"[0-9a-fA-F]{40}")
 _ROBOTS_BYTES = 512 << 10
 
 
@@ -136,7 +132,7 @@ class _Reader:
         self._outcomes.row(
             "revisits",
             {
-                "digest": _digest_key(record.payload_digest) or payload_of(record.refers_to or record.url),
+                "digest": digest_key(record.payload_digest) or payload_of(record.refers_to or record.url),
                 "url": record.url,
                 "refers_to": record.refers_to,
                 "crawl_date": record.date,
@@ -224,7 +220,7 @@ class _Reader:
         if not self._payloads:
             return
         place = record.place
-        digest = _digest_key(record.payload_digest) or f"sha1:{_base32(hashlib.sha1(record.body).digest())}"
+        digest = digest_key(record.payload_digest) or digest_of(record.body)
         where = {"archive": place.archive, "member": place.member, "offset": place.offset, "index": place.index}
         self._outcomes.row("payloads", {"digest": digest, "url": record.url, "kind": kind, **where})
 
@@ -233,26 +229,6 @@ class _Reader:
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
         row = {"origin": origin, "status": record.status or 200, "body": record.body[:_ROBOTS_BYTES]}
         self._outcomes.row("robots", row | {"crawl_date": record.date})
-
-
-def payload_of(url: str) -> str:
-    """What stands for the digest of a payload that is only known by its address."""
-    return f"uri:{match_key(url)}"
-
-
-def _digest_key(stated: str | None) -> str | None:
-    """A payload digest in one spelling: the algorithm in lower case, SHA-1 in Base32 however it was written."""
-    algorithm, colon, value = (stated or "").partition(":")
-    algorithm, value = algorithm.strip().lower(), value.strip()
-    if not colon or not value:
-        return None
-    if algorithm == "sha1":
-        value = _base32(bytes.fromhex(value)) if _SHA1_HEX.fullmatch(value) else value.upper()
-    return f"{algorithm}:{value}"
-
-
-def _base32(digest: bytes) -> str:
-    return base64.b32encode(digest).decode()
 
 
 def _is_robots(url: str) -> bool:

@@ -13,6 +13,10 @@ _CAPTION_CLASS = re.compile(r"caption|gallerytext|legend", re.IGNORECASE)
 _MAX_CAPTIONS = 5000
 
 
+#: The elements around a node with their names, nearest first.
+Around = list[tuple[str, Any]]
+
+
 @dataclass
 class Captions:
     """The captions of a page by the elements that hold them, up to a few levels."""
@@ -20,14 +24,14 @@ class Captions:
     first: dict[int, str] = field(default_factory=dict)
     count: Counter[int] = field(default_factory=Counter)
 
-    def of(self, ancestors: Sequence[Any], pictures: Counter[int]) -> str | None:
+    def of(self, around: Around, pictures: Counter[int]) -> str | None:
         """The caption in the nearest element around a picture that holds one, if it is meant for the picture: the
         element is a figure or of a class for pictures, or holds no other picture (`pictures` counts them)."""
-        for node in ancestors:
+        for tag, node in around:
             text = self.first.get(node.mem_id)
             if text is None:
                 continue
-            if node.tag == "figure":
+            if tag == "figure":
                 return text
             if self.count[node.mem_id] > 1:
                 # A gallery: whose caption is whose cannot be told here.
@@ -44,13 +48,13 @@ def is_caption(tag: str, node: Any) -> bool:
 
 
 def read_captions(
-    captions: Sequence[Any], ancestors_of: Callable[[Any], Iterable[Any]], clean: Callable[[str], str | None]
+    captions: Sequence[Any], around: Callable[[Any], Iterable[tuple[str, Any]]], clean: Callable[[str], str | None]
 ) -> Captions:
-    """Read each caption, in document order, once. `ancestors_of` gives the elements around a node, nearest first."""
+    """Read each caption, in document order, once. `around` gives the elements around a node, nearest first."""
     found = Captions()
     seen: set[int] = set()
     for node in captions[:_MAX_CAPTIONS]:
-        ancestors = list(ancestors_of(node))
+        ancestors = [one for _, one in around(node)]
         seen.add(node.mem_id)
         within = sum(one.mem_id in seen for one in ancestors)
         # A box whose class says caption may hold the caption proper; what nests deeper would be read again and again.

@@ -11,7 +11,7 @@ from typing import Any
 
 from mining.opt_out import meta_directives
 from mining.pages.met import Met
-from mining.pages.places import clean
+from mining.pages.picture import clean
 
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_]|$)")
 _CREATIVE_COMMONS = re.compile(r"https?://(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/[a-z0-9./+-]+", re.I)
@@ -84,7 +84,7 @@ def stated_language(head: Head, content_language: Sequence[str]) -> str | None:
 
 def detected_language(text: str) -> str | None:
     """ISO 639-1 from the beginning of a page's text, if the detector is sure."""
-    sample = text[:_DETECTED].strip()
+    sample = " ".join(text[: _DETECTED * 8].split())[:_DETECTED]
     if len(sample) < 40:
         return None
     language, confidence = _detector().classify(sample)

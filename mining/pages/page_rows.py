@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin
 
 from selectolax.lexbor import LexborHTMLParser
@@ -19,7 +18,8 @@ from mining.pages.charset import decode_page
 from mining.pages.costly_markup import tame
 from mining.pages.met import meet
 from mining.pages.page import detected_language, read_head, stated_language
-from mining.pages.places import Picture, walk
+from mining.pages.picture import Picture
+from mining.pages.places import walk
 from schemas.ids import image_id, page_id, payload_digest
 from schemas.outcomes import Outcomes
 
@@ -99,6 +99,15 @@ def named_by(opt_outs: OptOutList, url: str) -> bool:
     return opt_outs.names(url, host.partition(":")[0], host)
 
 
+@dataclass
+class _Addresses:
+    """The distinct addresses of a picture with their markup, the preferred one, and how many there were."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    chosen: str | None = None
+    kept: int = 0
+
+
 class _PlaceRows:
     """Rows of `page_images`, one for each distinct address of a picture, in document order."""
 
@@ -107,58 +116,63 @@ class _PlaceRows:
         self._outcomes = outcomes
         self._position = 0
 
-    def write(self, pictures: Sequence[Picture], around: Any) -> None:
+    def write(self, pictures: Sequence[Picture], around: Callable[[Picture], tuple[str | None, str | None]]) -> None:
         """Write the rows of all pictures of the page."""
+        entered = kept = 0
         for group, picture in enumerate(pictures):
-            before, after = around(picture)
-            words = {
-                "alt": picture.alt,
-                "title": picture.title,
-                "caption": picture.caption,
-                "heading": picture.heading,
-                "text_before": before,
-                "text_after": after,
-                "declared_width": picture.width,
-                "declared_height": picture.height,
-            }
-            self._picture(group, picture, words)
-
-    def _picture(self, group: int, picture: Picture, words: dict[str, Any]) -> None:
-        self._outcomes.entered("place", len(picture.addresses))
-        sources: dict[str, str] = {}
-        preferred = picture.addresses[picture.chosen].reference
-        chosen: str | None = None
-        kept = 0
-        for address in picture.addresses:
+            entered += len(picture.addresses)
             if group >= self._limits.places:
-                self._reject("page_place_cap", address.reference)
+                for address in picture.addresses:
+                    self._reject("page_place_cap", address.reference)
                 continue
+            found = self._addresses(picture)
+            kept += found.kept
+            if not found.sources:
+                continue
+            before, after = around(picture)
+            for url, source in found.sources.items():
+                row = {
+                    "page_id": self._page,
+                    "position": self._position,
+                    "url": url,
+                    "alt": picture.alt,
+                    "title": picture.title,
+                    "caption": picture.caption,
+                    "heading": picture.heading,
+                    "text_before": before,
+                    "text_after": after,
+                    "declared_width": picture.width,
+                    "declared_height": picture.height,
+                    "source": source,
+                    "group": group,
+                    "chosen": url == found.chosen,
+                }
+                self._outcomes.row("page_images", row)
+                self._position += 1
+        if entered:
+            self._outcomes.entered("place", entered)
+            self._outcomes.kept("place", kept)
+            self._outcomes.out("place", self._position)
+
+    def _addresses(self, picture: Picture) -> _Addresses:
+        """The addresses of a picture, resolved; those that are none are rejected."""
+        found = _Addresses()
+        preferred = picture.addresses[picture.chosen].reference
+        for address in picture.addresses:
             try:
                 url, source = self._address(address.reference, address.source)
             except BadAddressError as error:
                 self._reject(str(error), address.reference)
                 continue
-            kept += 1
-            if address.reference == preferred and source != "data":
-                chosen = chosen or url
-            sources.setdefault(url, source)
-        self._outcomes.kept("place", kept)
-        self._outcomes.out("place", len(sources))
-        if sources and chosen is None:
+            found.kept += 1
+            if found.chosen is None and address.reference == preferred and source != "data":
+                found.chosen = url
+            found.sources.setdefault(url, source)
+        if found.sources and found.chosen is None:
             # What was preferred is no address: the first one that is.
-            chosen = next((url for url, source in sources.items() if source != "data"), next(iter(sources)))
-        for url, source in sources.items():
-            row = {
-                "page_id": self._page,
-                "position": self._position,
-                "url": url,
-                "source": source,
-                "group": group,
-                "chosen": url == chosen,
-                **words,
-            }
-            self._outcomes.row("page_images", row)
-            self._position += 1
+            outside = (url for url, source in found.sources.items() if source != "data")
+            found.chosen = next(outside, next(iter(found.sources)))
+        return found
 
     def _address(self, reference: str, source: str) -> tuple[str, str]:
         if reference[:5].lower() == "data:":

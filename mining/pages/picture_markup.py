@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +73,10 @@ def of_sources(picture: Any) -> list[Address]:
     return found
 
 
-def full_picture(ancestors: Sequence[Any]) -> str | None:
-    """Where a link around a thumbnail leads, if that is a picture."""
-    for node in ancestors[:3]:
-        if node.tag == "a":
-            href = (node.attributes.get("href") or "").strip()
-            return href if _IMAGE_PATH.search(href) and not _FILE_PAGE.search(href.partition("?")[0]) else None
-    return None
+def full_picture(href: str | None) -> str | None:
+    """Where the link around a thumbnail leads, if that is a picture."""
+    href = (href or "").strip()
+    return href if _IMAGE_PATH.search(href) and not _FILE_PAGE.search(href.partition("?")[0]) else None
 
 
 def of_style(style: str | None) -> str | None:

@@ -8,71 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from mining.pages.captions import is_caption, read_captions
+from mining.pages.captions import Around, is_caption, read_captions
 from mining.pages.met import UNSEEN, Met
+from mining.pages.picture import HEADING_LENGTH, PageWalk, Picture, clean
 from mining.pages.picture_markup import Address, declared, full_picture, of_attributes, of_sources, of_style
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_UNSTYLED = UNSEEN | {"img", "meta", "link", "base"}
+_UNSTYLED = UNSEEN | {"img", "meta", "link", "base"} | _HEADINGS.keys()
 #: What marks a picture's place in the text: HTML parsers let no such character into a tree.
 _MARK = "\x00"
 _NO_CONTENT = frozenset({"html", "body", "table", "tr", "td", "th", "header", "footer", "nav", "button", "input"})
 _CLIMB = 5
-AROUND = 300
-_TEXT = 500
-
-
-@dataclass
-class Picture:
-    """Alternatives of one picture and its words; `offset` is its place in the page's running text."""
-
-    addresses: list[Address]
-    alt: str | None = None
-    title: str | None = None
-    caption: str | None = None
-    heading: str | None = None
-    width: int | None = None
-    height: int | None = None
-    offset: int = 0
-
-    @property
-    def chosen(self) -> int:
-        """Index of the alternative that mining prefers: the full picture that a thumbnail leads to, else the largest
-        of srcset and picture, else what is loaded late, else the plain one."""
-        ranks = {"link": 0, "srcset": 1, "picture": 1, "lazy": 2, "img": 3, "noscript": 4}
-        if len(self.addresses) == 1:
-            return 0
-        order = [(ranks.get(one.source, 5), -one.size, index) for index, one in enumerate(self.addresses)]
-        return min(order)[2]
-
-
-@dataclass
-class PageWalk:
-    """What one walk over a page finds."""
-
-    pictures: list[Picture] = field(default_factory=list)
-    #: The page's text with single blanks. Empty where nobody wanted it and no picture stands in it.
-    text: str = ""
-
-    def around(self, picture: Picture) -> tuple[str | None, str | None]:
-        """Up to 300 characters of the page's text before and after a picture, cut at blanks."""
-        before = self.text[max(0, picture.offset - AROUND - 1) : picture.offset]
-        after = self.text[picture.offset : picture.offset + AROUND + 1]
-        if len(before) > AROUND:
-            before = before.partition(" ")[2]
-        if len(after) > AROUND:
-            after = after.rpartition(" ")[0]
-        return before.strip() or None, after.strip() or None
-
-
-def clean(text: str | None, limit: int = _TEXT) -> str | None:
-    """Text with single blanks, at most `limit` characters; None for nothing."""
-    if not text:
-        return None
-    return " ".join(text[: limit * 4].split())[:limit].strip() or None
+_OUTSIDE = frozenset({"body", "html", "-document"})
 
 
 def walk(root: Any, met: Met, max_pictures: int, *, text: bool = True) -> PageWalk:
@@ -95,29 +44,33 @@ class _Walker:
         self._headings: str | None = None
         self._by_node: dict[int, Picture] = {}
         self._marked: list[tuple[Any, Picture]] = []
-        self._sources: dict[int, list[Address]] = {}
+        self._pictures: set[int] = set()
         #: Pictures with the elements around them.
-        self._boxed: list[tuple[Picture, list[Any]]] = []
+        self._boxed: list[tuple[Picture, Around]] = []
+        #: Headings that no picture has asked for yet: their text has a price.
+        self._passed: list[tuple[int, Any]] = []
 
     def walk(self, root: Any, met: Met, text: bool) -> PageWalk:
         captions: list[Any] = []
         unseen: list[Any] = []
+        templates = False
         for tag, node in met:
             if tag == "img":
                 self._image(node)
             elif tag in _HEADINGS:
-                self._heading(_HEADINGS[tag], node)
+                self._passed.append((_HEADINGS[tag], node))
             elif tag == "meta":
                 self._open_graph(node)
             elif tag in UNSEEN:
                 unseen.append(node)
+                templates = templates or tag == "template"
             elif tag != "link" and is_caption(tag, node):
                 captions.append(node)
             if tag not in _UNSTYLED:
                 self._style(tag, node)
         if captions:
             self._read_captions(captions)
-        if any(node.tag == "template" for node in unseen):
+        if templates:
             self._templates(root)
         if text or self._marked:
             self._read_text(root, unseen)
@@ -125,16 +78,16 @@ class _Walker:
 
     def _templates(self, root: Any) -> None:
         """Pictures in `<template>` elements, which are no part of the tree: scripts put them into the page."""
-        self._headings = None
+        self._headings, self._passed = None, []
         for fragment in root.template_fragments():
             for node in fragment.css("img"):
                 self._image(node, placed=False)
 
     def _read_captions(self, captions: list[Any]) -> None:
-        held = Counter(one.mem_id for _, ancestors in self._boxed for one in ancestors)
-        found = read_captions(captions, _ancestors, clean)
-        for picture, ancestors in self._boxed:
-            picture.caption = found.of(ancestors, held)
+        held = Counter(one.mem_id for _, around in self._boxed for _, one in around)
+        found = read_captions(captions, _around, clean)
+        for picture, around in self._boxed:
+            picture.caption = found.of(around, held)
 
     def _read_text(self, root: Any, unseen: list[Any]) -> None:
         """The page's text with single blanks, and each picture's place in it."""
@@ -154,7 +107,7 @@ class _Walker:
         self._walk.text = "".join(parts)
 
     def _heading(self, level: int, node: Any) -> None:
-        if any(one.tag in _HEADINGS for one in _ancestors(node)):
+        if any(tag in _HEADINGS for tag, _ in _around(node)):
             # Text of headings in headings would be read as often as they nest.
             return
         text = clean(node.text(), 150)
@@ -162,61 +115,70 @@ class _Walker:
             self._path.pop()
         if text:
             self._path.append((level, text))
-        self._headings = " > ".join(text for _, text in self._path)[:_TEXT] or None
+        self._headings = " > ".join(text for _, text in self._path)[:HEADING_LENGTH] or None
 
-    def _add(self, picture: Picture, node: Any = None, ancestors: list[Any] | None = None) -> None:
+    def _add(self, picture: Picture, node: Any = None, around: Around | None = None) -> None:
+        for level, heading in self._passed:
+            self._heading(level, heading)
+        self._passed.clear()
         picture.heading = self._headings
         self._walk.pictures.append(picture)
         if node is not None:
             self._marked.append((node, picture))
-        if ancestors is not None:
-            self._boxed.append((picture, ancestors))
+        if around is not None:
+            self._boxed.append((picture, around))
 
     def _full(self) -> bool:
         return len(self._walk.pictures) >= self._max
 
     def _image(self, node: Any, placed: bool = True) -> None:
         attributes = node.attributes
-        addresses = [Address(attributes["src"].strip(), "img")] if (attributes.get("src") or "").strip() else []
+        source = (attributes.get("src") or "").strip()
+        addresses = [Address(source, "img")] if source else []
         if self._full():
             if addresses:
                 self._walk.pictures.append(Picture(addresses))
             return
         addresses += of_attributes(attributes)
-        ancestors = list(_ancestors(node))
-        addresses += self._of_picture(ancestors)
-        if (link := full_picture(ancestors)) is not None:
-            addresses.append(Address(link, "link"))
+        around = list(_around(node))
+        tags = [tag for tag, _ in around[:3]]
+        if tags[:1] == ["picture"]:
+            addresses += self._of_picture(around[0][1])
+        link = around[tags.index("a")][1].attributes if "a" in tags else None
+        if link is not None and (full := full_picture(link.get("href"))) is not None:
+            addresses.append(Address(full, "link"))
         if not addresses:
             return
-        noscript = next((one for one in ancestors[:3] if one.tag == "noscript"), None)
-        lazy = self._lazy_twin(noscript) if noscript is not None else None
-        if lazy is not None and all(one.source != "noscript" for one in lazy.addresses):
-            for address in addresses:
-                address.source = "noscript" if address.source == "img" else address.source
-            lazy.addresses += addresses
-            lazy.alt = lazy.alt or clean(attributes.get("alt"))
+        if "noscript" in tags and self._joins_lazy_twin(around[tags.index("noscript")][1], addresses, attributes):
             return
         style = attributes.get("style") or ""
         picture = Picture(
             addresses,
             clean(attributes.get("alt")),
-            clean(attributes.get("title")) or _link_title(ancestors),
+            clean(attributes.get("title")) or (clean(link.get("title")) if link is not None else None),
             width=declared(attributes.get("width"), style, "width"),
             height=declared(attributes.get("height"), style, "height"),
         )
-        self._add(picture, node if placed else None, ancestors)
+        self._add(picture, node if placed else None, around)
         self._by_node[node.mem_id] = picture
 
-    def _of_picture(self, ancestors: list[Any]) -> list[Address]:
-        if not ancestors or ancestors[0].tag != "picture":
+    def _of_picture(self, picture: Any) -> list[Address]:
+        """Addresses of the sources of a `<picture>`; only its first image has them."""
+        if picture.mem_id in self._pictures:
             return []
-        key = ancestors[0].mem_id
-        if key not in self._sources:
-            self._sources[key] = of_sources(ancestors[0])
-            return self._sources[key]
-        # Only the first image of a picture has its sources.
-        return []
+        self._pictures.add(picture.mem_id)
+        return of_sources(picture)
+
+    def _joins_lazy_twin(self, noscript: Any, addresses: list[Address], attributes: dict[str, str | None]) -> bool:
+        """Whether an image in `<noscript>` is the plain form of the picture before it, and then told to that."""
+        lazy = self._lazy_twin(noscript)
+        if lazy is None or any(one.source == "noscript" for one in lazy.addresses):
+            return False
+        for address in addresses:
+            address.source = "noscript" if address.source == "img" else address.source
+        lazy.addresses += addresses
+        lazy.alt = lazy.alt or clean(attributes.get("alt"))
+        return True
 
     def _lazy_twin(self, noscript: Any) -> Picture | None:
         """The picture right before a `<noscript>`, whose plain form the element holds."""
@@ -258,16 +220,13 @@ class _Walker:
             self._walk.pictures.append(picture)
             return
         picture.alt = clean(attributes.get("aria-label")) or clean(attributes.get("title"))
-        self._add(picture, node, list(_ancestors(node)))
+        self._add(picture, node, list(_around(node)))
 
 
-def _ancestors(node: Any) -> Iterator[Any]:
+def _around(node: Any) -> Iterator[tuple[str, Any]]:
+    """The elements around a node with their names, nearest first, a few of them."""
     for _ in range(_CLIMB):
         node = node.parent
-        if node is None or node.tag in ("body", "html", "-document"):
+        if node is None or (tag := node.tag) in _OUTSIDE:
             return
-        yield node
-
-
-def _link_title(ancestors: list[Any]) -> str | None:
-    return next((clean(one.attributes.get("title")) for one in ancestors[:3] if one.tag == "a"), None)
+        yield tag, node

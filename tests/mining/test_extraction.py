@@ -8,7 +8,8 @@ import brotli
 import pytest
 
 from mining.archives.inputs import list_inputs
-from mining.extraction import ExtractConfig, extract_archive, payload_of, resolve_revisits
+from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
+from mining.payload_digests import payload_of
 from schemas.ids import image_id
 from schemas.outcomes import CollectedOutcomes
 

@@ -7,8 +7,8 @@ from selectolax.lexbor import LexborHTMLParser
 
 from mining.pages.costly_markup import tame
 from mining.pages.met import meet
+from mining.pages.picture import PageWalk
 from mining.pages.picture_markup import of_style
-from mining.pages.places import PageWalk
 from mining.pages.places import walk as walk_met
 from mining.pages.srcset import parse_srcset
 
