@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.annotate_images import Annotated
-from beam_jobs.extract_pages import EXTRACT_JOBS
+from beam_jobs.archived_robots import ArchivedRobots
 from beam_jobs.index_step import Answers, answer_map
 from beam_jobs.locate_images import Located, LocateTask
 from beam_jobs.mining_index import (
@@ -18,7 +18,6 @@ from beam_jobs.mining_index import (
     KnownImages,
     MineReader,
     PageSetsStep,
-    origin_of,
     unpack_sketches,
 )
 from beam_jobs.session import Session, asker
@@ -27,7 +26,6 @@ from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.eligibility import content_images, eligible_places
-from mining.fetching.robots import RobotsRules
 from mining.mine import PageInput, admit_page, mine_page, pairable_set, reject_duplicate_capture, site_pools
 from mining.mine_config import MineConfig
 from mining.miners import make_miner
@@ -57,11 +55,12 @@ class ShardPages:
     """The pages of one extraction shard with the facts of their images."""
 
     def __init__(self, workspace: Workspace, task: MineTask, config: MineConfig, agent: str) -> None:
-        self._workspace, self._task, self._config, self._agent = workspace, task, config, agent
+        self._workspace, self._task, self._config = workspace, task, config
         self._manifest = workspace.manifests(task.source[0], [task.source[1]])[0]
         self._known = KnownImages.read(workspace, task.known)
         self._located = {url: Located.unpack(data) for url, data in answer_map(workspace, task.located).items()}
-        self._rules: dict[str, RobotsRules | None] = {}
+        #: What the robots.txt that the archives hold say; without one, all is allowed.
+        self._robots = ArchivedRobots(workspace, self._known.robots, agent)
 
     def inputs(self, outcomes: Outcomes) -> Iterator[PageInput]:
         """The pages that are this shard's to mine, as they stand in its table; others are reported."""
@@ -76,7 +75,7 @@ class ShardPages:
                 reject_duplicate_capture(page, outcomes)
                 continue
             seen.add(page.page_id)
-            if not self._allowed(page.url):
+            if not self._robots.allows(page.url):
                 page = replace(page, opt_out=_with_robots(page.opt_out))
             shown = places.get(page.page_id, [])
             records = [self._place(row, text, vectors) for row, text in zip(shown, page_texts(shown), strict=True)]
@@ -103,7 +102,7 @@ class ShardPages:
     def _facts(self, place: PlaceRecord) -> ImageFacts:
         assert place.image_id is not None
         facts = self._known.facts[place.image_id]
-        return facts if self._allowed(place.url) else replace(facts, opt_out=_with_robots(facts.opt_out))
+        return facts if self._robots.allows(place.url) else replace(facts, opt_out=_with_robots(facts.opt_out))
 
     def _embeddings(self) -> dict[str, Any]:
         manifest = self._workspace.manifests(self._task.texts[0], [self._task.texts[1]])[0]
@@ -111,29 +110,6 @@ class ShardPages:
             row["text_id"]: np.asarray(row["embedding"], np.float16).astype(np.float32)
             for row in rows(self._workspace, manifest, "texts", ["text_id", "embedding"])
         }
-
-    def _allowed(self, url: str) -> bool:
-        """What the robots.txt that the archives hold says of an address; without one, all is allowed."""
-        origin = origin_of(url)
-        if origin not in self._rules:
-            self._rules[origin] = self._read_rules(origin)
-        rules = self._rules[origin]
-        return rules is None or rules.allows(url)
-
-    def _read_rules(self, origin: str) -> RobotsRules | None:
-        place = self._known.robots.get(origin)
-        if place is None:
-            return None
-        plan = [(job, key) for job in EXTRACT_JOBS for key in self._workspace.in_force(job)]
-        job, key = plan[place[0]]
-        manifest = self._workspace.manifests(job, [key])[0]
-        for number, row in enumerate(rows(self._workspace, manifest, "robots", ["status", "body"])):
-            if number == place[1]:
-                # As while fetching: a robots.txt that is not there (4xx) allows.
-                if row["status"] >= 400 or not row["body"]:
-                    return None
-                return RobotsRules(row["body"].decode("utf-8", "replace"), self._agent)
-        return None
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
+from beam_jobs.archived_robots import is_robots_key, origin_of, robots_key, robots_messages
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import Located, LocateTask
 from beam_jobs.session import asker
@@ -19,7 +18,6 @@ from mining.places import ImageFacts
 
 _FACTS = struct.Struct("<IIQfff")
 _COUNT = struct.Struct("<I")
-_PLACE = struct.Struct("<qIII")
 #: What a value begins with.
 _SEEN, _LABEL, _OPT_OUT, _MANY = b"f", b"l", b"o", b"n"
 _NONE = -1.0
@@ -37,7 +35,7 @@ class FactsTask:
 @dataclass(frozen=True)
 class ImageFactsStep:
     """Facts of images (`f:` image), pages of a site that show an image (`s:` site, image), pages of a site (`t:`),
-    who mines a page that several shards captured (`p:`), and where an archive's robots.txt lies (`r:`)."""
+    who mines a page that several shards captured (`p:`), and where an archive's robots.txt lies (`robots_key`)."""
 
     workspace: Workspace
     name: str = "image_facts"
@@ -86,9 +84,8 @@ class ImageFactsStep:
         for site, urls in sites.items():
             yield f"t:{site}", own, _MANY + _COUNT.pack(len(urls))
         for origin in sorted(origins):
-            yield f"r:{origin}", own, b""
-        for number, row in enumerate(rows(self.workspace, manifest, "robots", ["origin", "crawl_date"])):
-            yield f"r:{row['origin']}", "", _robots_place(row["crawl_date"], int(own), number)
+            yield robots_key(origin), own, b""
+        yield from robots_messages(self.workspace, manifest, int(own))
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """One answer to each asker; to the askers of a page: whether it is theirs to mine."""
@@ -98,7 +95,7 @@ class ImageFactsStep:
             return
         if kind == "f":
             answer = _joined_facts(values)
-        elif kind == "r":
+        elif is_robots_key(key):
             answer = max(values, default=b"")
         else:
             answer = _COUNT.pack(sum(_COUNT.unpack(value[1:])[0] for value in values))
@@ -114,8 +111,8 @@ class KnownImages:
     image_pages: Mapping[tuple[str, str], int]
     site_pages: Mapping[str, int]
     own_pages: frozenset[str]
-    #: Origin → (number of the shard, row in its robots table).
-    robots: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    #: What `ArchivedRobots` reads.
+    robots: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def read(cls, workspace: Workspace, answers: Answers | None) -> KnownImages:
@@ -124,7 +121,7 @@ class KnownImages:
         image_pages: dict[tuple[str, str], int] = {}
         site_pages: dict[str, int] = {}
         own: set[str] = set()
-        robots: dict[str, tuple[int, int]] = {}
+        robots: dict[str, bytes] = {}
         for key, value in answer_map(workspace, answers.path if answers else None).items():
             kind, name = key[0], key[2:]
             if kind == "f":
@@ -137,24 +134,8 @@ class KnownImages:
             elif kind == "p":
                 own.add(name)
             else:
-                _, _, number, row = _PLACE.unpack(value)
-                robots[name] = (number, row)
+                robots[key] = value
         return cls(facts, image_pages, site_pages, frozenset(own), robots)
-
-
-def origin_of(url: str) -> str:
-    """`scheme://host[:port]` in lower case: what one robots.txt speaks for."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-
-
-def _robots_place(date: datetime | None, number: int, row: int) -> bytes:
-    """The latest capture sorts last; of equal ones the one of the latest shard."""
-    seconds = int((date or datetime(1970, 1, 1, tzinfo=UTC)).timestamp())
-    return _PLACE.pack(seconds, 0, number, row)
 
 
 def _facts_messages(row: Mapping[str, object]) -> Iterator[Message]:

@@ -29,6 +29,8 @@ _PREPOSITIONS = frozenset(
 _JOINTS = frozenset("and or but of for to that which who whose where when than nor vs".split()) | _PREPOSITIONS
 _DETERMINERS = frozenset("a an the this that these those its his her their our your my some any each every".split())
 _VERBS = frozenset("is are was were be been being has have had does do did can could will would may might must".split())
+#: A phrase that begins behind one of these says the opposite of the text.
+_NEGATIONS = frozenset("no not non never without nor neither minus lacking".split())
 #: At the end of a phrase these belong to it ("edge out"); a preposition at its end is cut off.
 _PARTICLES = frozenset("out in off up down on over".split())
 _FUNCTION_WORDS = _JOINTS | _DETERMINERS | _VERBS
@@ -154,7 +156,12 @@ def _windows(segment: Sequence[str], known: set[str]) -> Iterator[tuple[int, int
 
 def _opens(segment: Sequence[str], start: int, lead: int) -> bool:
     token = segment[start].lower()
-    if token in _PREPOSITIONS or _participle(segment, start):
+    before = start - 1
+    while before >= 0 and segment[before].lower() in _DETERMINERS:
+        before -= 1
+    if before >= 0 and segment[before].lower() in _NEGATIONS:
+        return False
+    if token == "no" or token in _PREPOSITIONS or _participle(segment, start):
         return start + 1 < len(segment)
     if token in STOP_WORDS or token in _FUNCTION_WORDS or token in _GENERIC or not words(token):
         return False

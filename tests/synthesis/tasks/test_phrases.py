@@ -44,6 +44,15 @@ def test_another_thing_is_no_manner_of_the_first():
     assert [one.text for one in found] == ["old lighthouse in winter", "old lighthouse", "winter"]
 
 
+@pytest.mark.parametrize(
+    "target", ["no reflection", "Cup without reflection", "not a reflection", "water, no reflection"]
+)
+def test_what_is_denied_is_not_asked_for(target):
+    found = texts("Illuminated twice", target, alike=True)
+    assert not {"reflection", "a reflection"} & set(found)
+    assert texts("Illuminated twice", "no reflection", alike=True) == ["no reflection"]
+
+
 def test_titles_of_variants_are_traits():
     assert texts("Chicago River - Gamma", "Chicago River - Sinusoid function", kind=Kind.TRAIT) == ["sinusoid function"]
     assert texts("Montage frame", "Montage label") == ["label"]
