@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.embeddings import Embeddings
 from evaluation.task import Box, ImageFile, QueryInput, Task
 from evaluation.templates import Template
-from lensmith.train_commands import image_features, text_features
+from lensmith.train_commands import image_features, text_features, towers_of
 from mining.annotation import AnnotateConfig
 from mining.decoding import UndecodableError, decode
 from schemas.errors import ConfigurationError
@@ -33,8 +33,8 @@ def embed_task(task: Task, model: Path, contents: Contents, template: Template |
     """
     from training.train import load
 
-    network, _ = load(model)
-    towers = AnnotateConfig()
+    network, about = load(model)
+    towers = towers_of(about)
     queries, gallery = _query_inputs(task), _gallery_images(task)
     texts = {one: template.render(asked.fields) if template else [] for one, asked in queries.items()}
     files = dict.fromkeys([*gallery.values(), *(asked.image for asked in queries.values() if asked.image)])

@@ -118,7 +118,7 @@ def embed_command(
     from training.train import load
 
     network, about = load(model)
-    towers = _towers(about)
+    towers = towers_of(about)
     asked, shown = _table(queries), _table(gallery)
     for row in asked:
         if not row["image"] and not row["text"]:
@@ -145,7 +145,7 @@ def embed_command(
     typer.echo(f"{output}: {len(asked)} queries, {len(shown)} gallery images")
 
 
-def _towers(about: dict[str, Any]) -> AnnotateConfig:
+def towers_of(about: dict[str, Any]) -> AnnotateConfig:
     """The towers that a model was trained on."""
     named = {"images": "image_model", "texts": "text_model"}
     return AnnotateConfig(**{named[one]: model for one, model in about["towers"].items() if one in named})
