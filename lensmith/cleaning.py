@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beam_jobs.publish_dataset import FILES_FOLDER
+from beam_jobs.publish_files import FILES_FOLDER
 from beam_jobs.workspace import Workspace
 from schemas.storage import Folder
 from schemas.tables import TABLES
