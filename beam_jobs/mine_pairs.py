@@ -37,7 +37,7 @@ from schemas.ids import digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
 from schemas.settings import settings_digest
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,14 @@ class CoOccurrence:
         for (query, target), reason in reasons.items():
             if (query, target) in selection.taken:
                 continue
+            first, second = images[query].image_id, images[target].image_id
             outcomes.rejected(
                 "candidate_pair",
                 reason or selection.left_because(query, target),
-                id=pair_id(page.page_id, images[query].image_id, images[target].image_id),
-                detail=f"visual {visual[query, target]:.4f}, text {texts[query, target]:.4f}",
+                id=pair_id(page.page_id, first, second),
+                url=page.url,
+                # The ids come first: the report shows the images of a sample.
+                detail=f"{first} {second} visual {visual[query, target]:.4f}, text {texts[query, target]:.4f}",
             )
         outcomes.kept("candidate_pair", len(selection.taken))
         for query, target in selection.taken:
