@@ -10,6 +10,8 @@ from operator import itemgetter
 _FEW_TAGS = 20_000
 _DEEPEST = 5_000
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]{0,30})")
+#: Shorter pages cost little whatever they hold.
+_SHORT = 12_000
 _BLOCK = 2_000
 _BEGINNING = itemgetter(slice(0, 9))
 _NAME = re.compile(r"(/?)([a-zA-Z][^\s/>]{0,7})")
@@ -32,6 +34,8 @@ def tame(html: str) -> str:
     """The page without what only costs time, almost always all of it: a tag has at most its first 3,000 characters if
     it has more than 500 attributes, a page with more than 2,000 options loses them, and it ends where its elements
     would nest more than 5,000 deep (browsers stop at 512)."""
+    if len(html) < _SHORT:
+        return html
     if _has_gap(html):
         html = _LONG.sub(_short_tag, html)
     tags = html.count("<")
