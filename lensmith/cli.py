@@ -15,7 +15,7 @@ from lensmith.compare_command import compare_command
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
 from lensmith.evaluate_command import evaluate_command
-from lensmith.failures import error_of_os
+from lensmith.failures import error_of_os, error_of_store, store_errors
 from lensmith.output_folder import workspace_at
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
@@ -218,6 +218,8 @@ def main() -> None:
         _end(error)
     except OSError as error:
         _end(error_of_os(error))
+    except store_errors() as error:
+        _end(error_of_store(error))
 
 
 def _end(error: LensmithError) -> NoReturn:

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import re
+import sys
 
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 
@@ -26,6 +27,7 @@ _MENDS = {
 }
 #: Of these the place decides, before any work: wrong usage. The others end a run.
 _USAGE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+_STORES = (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError"), ("gcsfs.retry", "HttpError"))
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 _LINE = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Exit)): (.*)$")
 
@@ -39,6 +41,17 @@ def error_of_os(error: OSError) -> LensmithError:
         return kind(f"{_MENDS[number]}{place}.")
     text = " ".join(str(error).split()) or type(error).__name__
     return RunFailedError(f"{text}: mend that {_GOES_ON}.")
+
+
+def store_errors() -> tuple[type[Exception], ...]:
+    """What the clients of object stores raise beside OSError, of those that are loaded."""
+    return tuple(getattr(sys.modules[module], name) for module, name in _STORES if module in sys.modules)
+
+
+def error_of_store(error: Exception) -> ConfigurationError:
+    """The error to show where a store does not answer, or not to us."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return ConfigurationError(f"the store cannot be used: {text}: check its address, the keys and AWS_ENDPOINT_URL.")
 
 
 def error_of_pipeline(label: str, error: BaseException) -> LensmithError:

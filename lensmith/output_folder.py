@@ -46,7 +46,14 @@ def open_output(workspace: Workspace, shard_bytes: int, buckets: int) -> OutputF
                 "choose another one with --output."
             )
         fixed = OutputFolder(LAYOUT_VERSION, shard_bytes, buckets)
-        folder.create(_OUTPUT, json.dumps(asdict(fixed), indent=1).encode())
+        try:
+            folder.create(_OUTPUT, json.dumps(asdict(fixed), indent=1).encode())
+        except OSError as error:
+            if folder.is_local:
+                raise
+            raise ConfigurationError(
+                f"{workspace.path} cannot be written ({' '.join(str(error).split())}): check its address and the keys."
+            ) from error
     stored = folder.read_json(_OUTPUT)
     if stored.get("layout") != LAYOUT_VERSION:
         raise ConfigurationError(

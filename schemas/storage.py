@@ -19,6 +19,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from schemas.errors import ConfigurationError
 
+#: Protocols of stores that have keys and no folders.
+_WITHOUT_FOLDERS = frozenset({"s3", "gs", "abfs"})
+
 
 def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The filesystem of a path or address and the path on it. Unknown schemes say which package is missing."""
@@ -58,10 +61,17 @@ class Folder:
 
     def open(self, name: str, mode: str = "rb") -> IO[Any]:
         """Open a file below the folder; writing makes its parent folders."""
-        path = self.at(name)
         if "w" in mode:
+            return self.fs.open(self._for_writing(name), mode)
+        return self.fs.open(self.at(name), mode)
+
+    def _for_writing(self, name: str) -> str:
+        """A path below the folder, whose parent folders are there; object stores have none, and would make buckets."""
+        path = self.at(name)
+        protocol = self.fs.protocol
+        if not _WITHOUT_FOLDERS & set((protocol,) if isinstance(protocol, str) else protocol):
             self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        return self.fs.open(path, mode)
+        return path
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder of this name is there."""
@@ -96,8 +106,7 @@ class Folder:
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file if it is absent, whole or not at all: True if we made it, False if another was first."""
-        path = self.at(name)
-        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        path = self._for_writing(name)
         if self.is_local:
             return _create_local(path, data)
         try:
@@ -108,8 +117,7 @@ class Folder:
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file whole, replacing one that is there (on a local disk at once, by rename)."""
-        path = self.at(name)
-        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        path = self._for_writing(name)
         if self.is_local:
             part = _part(path)
             try:
@@ -131,8 +139,7 @@ class Folder:
     @contextmanager
     def parquet_writer(self, name: str, schema: Any, **settings: Any) -> Iterator[pq.ParquetWriter]:
         """A parquet writer below the folder; the file is removed if the body raises."""
-        path = self.at(name)
-        self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        path = self._for_writing(name)
         try:
             with self.fs.open(path, "wb") as sink, pq.ParquetWriter(sink, schema, **PARQUET | settings) as writer:
                 yield writer
