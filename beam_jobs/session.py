@@ -135,7 +135,8 @@ class Session:
         """Note which manifests stand for the job's result."""
         keys = [manifest.key for manifest in manifests]
         self.in_force[job] = keys
-        if self.workspace.in_force(job) != keys:
+        # A job without shards has a result too: nothing.
+        if self.workspace.in_force(job) != keys or not (keys or self.workspace.has_run(job)):
             self.workspace.set_in_force(job, keys, basis_of(manifests))
 
     def index(self, step: IndexStep, tasks: Sequence[Any], key: str) -> dict[str, Answers]:

@@ -121,6 +121,10 @@ class Workspace:
         data = {"stage": stage, "basis": basis, "keys": list(keys)}
         self.folder.replace(f"_work/in_force/{stage}.json", json.dumps(data, indent=1).encode())
 
+    def has_run(self, stage: str) -> bool:
+        """Whether a result of a stage was noted, be it empty."""
+        return self.folder.exists(f"_work/in_force/{stage}.json")
+
     def in_force(self, stage: str) -> list[str]:
         """Keys of the shards that stand for a stage's result, in plan order; none if it never ran."""
         try:

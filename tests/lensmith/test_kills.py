@@ -84,6 +84,8 @@ def test_ctrl_c_ends_with_a_sentence_and_the_run_can_go_on(job, finished, tmp_pa
         text=True,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
+        # Whoever starts the tests in the background may have them ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
     )
     wait_for((output / "_work" / "progress.json").exists, 60)
     os.killpg(process.pid, signal.SIGINT)
