@@ -131,6 +131,11 @@ class Watch(AbstractContextManager["Watch"]):
             return stage_table(self._rows, current)
 
 
+def plural(unit: str) -> str:
+    """A unit of the funnel in the plural: `candidate_pair` → "candidate pairs"."""
+    return unit.replace("_", " ") + ("es" if unit.endswith("s") else "s")
+
+
 def summary(counts: Counts) -> str:
     """What became of a stage's units: `120 of 124 records kept, 3 dropped, 1 failed; 40 of 40 places kept`."""
     parts = []
@@ -138,7 +143,7 @@ def summary(counts: Counts) -> str:
         entry = counts.units.get(unit)
         if entry is None:
             continue
-        words = [f"{entry.kept:,} of {entry.entered:,} {unit.replace('_', ' ')}s kept"]
+        words = [f"{entry.kept:,} of {entry.entered:,} {plural(unit)} kept"]
         dropped, failed = entry.rejected.total(), entry.failed.total()
         words += [f"{count:,} {name}" for name, count in (("failed", failed), ("deferred", entry.deferred)) if count]
         if dropped and (failed or entry.deferred):
@@ -166,7 +171,7 @@ def stage_table(rows: Mapping[str, Counts], current: Current | None) -> Table:
             table.add_row(stage, state, "", "", "", "")
         else:
             dropped, failed = unit.rejected.total(), unit.failed.total()
-            kept = f"{unit.kept:,} {name.replace('_', ' ')}s"
+            kept = f"{unit.kept:,} {plural(name)}"
             table.add_row(stage, state, kept, f"{dropped:,}", f"{failed:,}", f"{unit.deferred:,}")
     return table
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from beam_jobs.workspace import Manifest, Workspace
 from lensmith import progress
 from lensmith.output_folder import exclusive, open_output
-from lensmith.progress import Watch, current_job, stage_rows, stage_table, summary
+from lensmith.progress import Watch, current_job, plural, stage_rows, stage_table, summary
 from schemas.outcomes import Counts
 
 
@@ -135,6 +135,7 @@ def test_a_look_that_fails_does_not_end_the_watching(workspace, monkeypatch):
 def test_a_summary_by_hand():
     assert summary(Counts()) == "nothing to do"
     assert summary(counts(kept=1200, rejected=34)) == "1,200 of 1,234 images kept"
+    assert [plural(unit) for unit in ("address", "candidate_pair")] == ["addresses", "candidate pairs"]
     assert summary(counts(3, 1, 2, 4)) == "3 of 10 images kept, 1 dropped, 2 failed, 4 deferred"
 
 
