@@ -4,8 +4,8 @@
 
 Each crawl is one archive and, therefore, one extraction shard, so that a job's memory on four times the input is that
 of a shard four times as large: what is reported is the peak of a fresh process that does the job's shards one after
-another, models and children's work included. Index steps run on Beam's local runner. Times are seconds of work; loading
-modules is left out, loading models is in. Instructions come from a server on loopback.
+another, models and children's work included. Index steps run on Beam's local runner. Times are processor seconds, which a
+busy machine moves least; loading modules is left out, loading models is in. Instructions come from a server on loopback.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TIMES = ("in spring", "in summer", "in autumn", "in winter", "at night", "at da
 
 @dataclass
 class Measured:
-    """What a job took."""
+    """What a job took: processor seconds, and its peak of resident memory."""
 
     seconds: float = 0.0
     megabytes: float = 0.0
@@ -61,9 +61,9 @@ class MeasuringEngine:
     def run(self, label: str, transform: Any) -> None:
         """Jobs are pickled as for an engine's workers."""
         if not hasattr(transform, "shards"):
-            began = time.perf_counter()
+            began = time.process_time()
             self._beam.run(label, transform)
-            self.found[label] = Measured(time.perf_counter() - began)
+            self.found[label] = Measured(time.process_time() - began)
             return
         with tempfile.NamedTemporaryFile(suffix=".pickle") as file:
             pickle.dump((transform.job, transform.shards), file)
@@ -74,7 +74,7 @@ class MeasuringEngine:
 
 
 def run_measured(path: str) -> None:
-    """The other side: run pickled shards, print seconds and the peak of this process in MB."""
+    """The other side: run pickled shards, print processor seconds and the peak of this process in MB."""
     from beam_jobs import supervised
     from beam_jobs.supervised_child import resolve
 
@@ -84,10 +84,10 @@ def run_measured(path: str) -> None:
 
     supervised.PooledChild.call = call  # type: ignore[method-assign]
     job, shards = pickle.loads(Path(path).read_bytes())
-    began = time.perf_counter()
+    began = time.process_time()
     for shard in shards:
         run_one(job, shard)
-    print(time.perf_counter() - began, peak_of_this_process())
+    print(time.process_time() - began, peak_of_this_process())
 
 
 def peak_of_this_process() -> float:
@@ -179,7 +179,7 @@ def print_memory(whole: dict[str, Measured], quarter: dict[str, Measured]) -> No
 
 
 def print_time(whole: dict[str, Measured], half: dict[str, Measured]) -> None:
-    """Seconds of every stage, beside those on half of the input."""
+    """Processor seconds of every stage, beside those on half of the input."""
 
     def seconds(found: dict[str, Measured], stage: str) -> float:
         return sum(one.seconds for label, one in found.items() if stage_of(label) == stage)
