@@ -4,8 +4,9 @@
 
 Each crawl is one archive and, therefore, one extraction shard, so that a job's memory on four times the input is that
 of a shard four times as large: what is reported is the peak of a fresh process that does the job's shards one after
-another, models and children's work included. Index steps run on Beam's local runner. Times are processor seconds, which a
-busy machine moves least; loading modules is left out, loading models is in. Instructions come from a server on loopback.
+another, models and children's work included. Index steps run on Beam's local runner. Times are processor seconds,
+which a busy machine moves least; loading modules is left out, loading models is in. Instructions come from a server on
+loopback.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from beam_jobs.workspace import Workspace
-from lensmith.funnel import ENTERING, stage_counts
+from lensmith.funnel import ENTERING, jobs_of, stage_counts
 from lensmith.output_folder import at_work
 from lensmith.settings import STAGES
 from schemas.outcomes import UNITS, Counts
@@ -153,20 +153,27 @@ def summary(counts: Counts) -> str:
 
 
 def stage_rows(workspace: Workspace) -> dict[str, Counts]:
-    """The counts of every stage."""
-    return {stage: stage_counts(workspace, stage) for stage in STAGES}
+    """The counts of every stage that has come to a result, be it that nothing entered."""
+    found = {}
+    for stage in STAGES:
+        if jobs_of(workspace, stage):
+            found[stage] = stage_counts(workspace, stage)
+            found[stage].entry(ENTERING[stage])
+    return found
 
 
 def stage_table(rows: Mapping[str, Counts], current: Current | None) -> Table:
     """A table of the stages: what is done, in hand, to come; with counts of the unit that enters each."""
-    table = Table("stage", "state", "kept", "dropped", "failed", "deferred", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in ("stage", "state", "kept", "dropped", "failed", "deferred"):
+        table.add_column(name, no_wrap=True)
     for stage in STAGES:
         counts = rows.get(stage, Counts())
         name = ENTERING[stage]
         unit = counts.units.get(name)
         state = "done" if counts.units else "–"
         if current and current.alive and stage == current.stage:
-            state = str(current).removeprefix(f"{stage}, ")
+            state = str(current).removeprefix(f"{stage}, ").removeprefix(f"{stage}.")
         if unit is None:
             table.add_row(stage, state, "", "", "", "")
         else:
