@@ -19,14 +19,13 @@ from publishing.config import PublishConfig
 from publishing.dataset_writer import write_file
 from publishing.layout import TEXT_ROW, Estimate, Part, empty_file, plan_files
 from schemas.outcomes import Counts
-from schemas.published import IMAGES, PUBLISHED, SPLITS, Configuration
+from schemas.published import CONFIGURATIONS, IMAGES, PUBLISHED, SPLITS, Configuration
 from schemas.settings import settings_digest
 
 FILES_VERSION = "2"
 FILES_JOB = "publish_dataset.files"
 #: Where finished parquet files lie until they are linked or copied into `dataset/`.
 FILES_FOLDER = "_work/dataset_files"
-_CONFIGURATIONS = {one.name: one for one in PUBLISHED}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class FilesJob:
     def run(self, shard: Shard, writer: ShardWriter) -> None:
         """The file lies below `_work` under a name of its own attempt."""
         task: FileTask = shard.work["task"]
-        configuration = _CONFIGURATIONS[task.configuration]
+        configuration = CONFIGURATIONS[task.configuration]
         if configuration is IMAGES:
             chosen, places = self._images(task)
             writer.entered("image", len(chosen))

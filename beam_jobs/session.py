@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -167,11 +167,6 @@ class Session:
 def asker(number: int) -> str:
     """Name of the shard that stands at `number` in its stage's plan, as index steps sort askers."""
     return f"{number:06d}"
-
-
-def manifests_in_force(workspace: Workspace, jobs: Iterable[str]) -> dict[str, list[Manifest]]:
-    """The manifests in force of jobs, by job; a job that never ran has none."""
-    return {job: workspace.manifests(job, workspace.in_force(job)) for job in jobs}
 
 
 def _in_round(shard: Shard, number: int) -> Shard:

@@ -10,7 +10,6 @@ from beam_jobs.image_places import IMAGE_JOBS
 from beam_jobs.tables import batches, rows_at
 from beam_jobs.workspace import DataFile, Manifest, Workspace
 from lensmith.funnel import funnel, jobs_of
-from lensmith.settings import STAGES
 from publishing.report.collect import collect
 from publishing.report.render import render
 from publishing.report.sampling import sample
@@ -116,11 +115,6 @@ class _Tables:
             chosen = set(sample(keys, _SHARDS, str)) if len(keys) > _SHARDS else set(keys)
             found += self._workspace.manifests(job, [key for key in keys if key in chosen])
         return found
-
-
-def stages_with_results(workspace: Workspace) -> list[str]:
-    """The stages of which something is in force."""
-    return [stage for stage in STAGES if jobs_of(workspace, stage)]
 
 
 def write_scores(workspace: Workspace, about: str, metrics: Sequence[str], scored: Mapping[str, Any]) -> None:

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from schemas.image_files import BROKEN, FORMATS
 from schemas.protocols import UInt8Array
 
-#: Formats of the web. Pillow reads others by programs and parsers that no stranger's file should reach (EPS starts
-#: Ghostscript).
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000", "PPM")
-#: What Pillow raises on files that are broken in one way or another.
-_BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
 #: What Pillow says of files that end too early.
 _CUT = ("truncated", "unexpected end", "not enough", "end of file", "ended prematurely")
 #: JPEGs are decoded at a reduced scale as long as both sides keep so many pixels.
@@ -91,7 +72,7 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
         if b"<svg" in data[:_HEAD].lower():
             raise UndecodableError("vector_image", "SVG is not drawn") from error
         raise UndecodableError("not_an_image", "none of the formats that are read") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         cut = any(sign in str(error).lower() for sign in _CUT)
         raise UndecodableError("truncated" if cut else "undecodable", f"{type(error).__name__}: {error}") from error
     finally:
@@ -123,7 +104,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF's orientation, 1…8. Many files hold broken EXIF, which says nothing of their pixels."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

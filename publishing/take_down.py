@@ -18,11 +18,10 @@ from publishing.finish import StagedFile, beside, discard, replace_dataset, swee
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import Tombstones, add_tombstones, parse_tombstones, read_tombstones
 from schemas.errors import ConfigurationError
-from schemas.published import PUBLISHED
+from schemas.published import CONFIGURATIONS
 from schemas.storage import Folder
 
 _KEYS = ("page_url", "query_image_id", "target_image_id", "query_image_url", "target_image_url", "hard_negatives")
-_CONFIGURATIONS = {one.name: one for one in PUBLISHED}
 _IMAGE_ID = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -177,7 +176,7 @@ def _rewrite(
         sources[one.name], after = target.at(one.name), one
         if one.name in affected.files:
             groups = _left(target, one, affected)
-            written = write_tables(scratch, one.name, _CONFIGURATIONS[one.configuration], groups)
+            written = write_tables(scratch, one.name, CONFIGURATIONS[one.configuration], groups)
             sources[one.name] = scratch.at(one.name)
             after = replace(one, rows=written.rows, bytes=written.bytes, digest=written.digest)
         files.append(after)

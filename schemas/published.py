@@ -99,5 +99,5 @@ IDS = _configuration("ids", "ids", _HEAD + _REST, "the triplets without image fi
 #: The published configurations in the order in which a card lists them; the first that exists is the default.
 PUBLISHED = (TRIPLETS, IMAGES, IDS)
 
-#: Configuration name → (folder of its files, schema).
-CONFIGURATIONS: dict[str, tuple[str, pa.Schema]] = {one.name: (one.folder, one.schema) for one in PUBLISHED}
+#: The published configurations by name.
+CONFIGURATIONS = {one.name: one for one in PUBLISHED}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Sequence
 
 from evaluation.report.cases import Case
 from evaluation.task import ImageFile
-
-_MAX_PIXELS = 80_000_000
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError)
+from schemas.thumbnails import thumbnail
 
 #: Files of images → those that are there, with their bytes, their regions cut out.
 ReadImages = Callable[[Sequence[ImageFile]], Iterable[tuple[ImageFile, bytes]]]
@@ -28,24 +24,3 @@ def pictures(cases: Iterable[Case], read: ReadImages, side: int = 220) -> dict[I
         if address is not None:
             shown[file] = address
     return shown
-
-
-def thumbnail(data: bytes, side: int) -> str | None:
-    """A JPEG of at most `side` pixels as a data address; None for what cannot be shown."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                return None
-            if image.format == "JPEG":
-                image.draft("RGB", (side * 2, side * 2))
-            layered = ImageOps.exif_transpose(image).convert("RGBA")
-            paper = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-            small = Image.alpha_composite(paper, layered).convert("RGB")
-            small.thumbnail((side, side))
-            sink = io.BytesIO()
-            small.save(sink, "JPEG", quality=82, optimize=True)
-    except _BROKEN:
-        return None
-    return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()

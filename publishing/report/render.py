@@ -15,7 +15,7 @@ import jinja2
 from publishing.report.charts import chart, share, steps
 from publishing.report.collect import Histogram, Report
 from publishing.report.reasons import Dropped, Reason
-from publishing.report.thumbnails import thumbnail
+from schemas.thumbnails import thumbnail
 
 _SIDE, _SMALL = 360, 150
 #: Hard negatives of a triplet that are shown, the query image not counted.

@@ -16,8 +16,8 @@ from PIL import Image
 from publishing.report.collect import TRIPLETS, collect
 from publishing.report.reasons import SAMPLES
 from publishing.report.render import link, render
-from publishing.report.thumbnails import thumbnail
 from publishing.tombstones import Tombstones
+from schemas.thumbnails import thumbnail
 
 HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)> SCRIPT_HASH {{ 7*7 }} \u202e</title>"
 

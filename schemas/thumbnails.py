@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
 import warnings
-import zlib
 
 from PIL import Image, ImageOps, ImageStat
 
-#: Pillow reads other formats by programs and parsers that no stranger's file should reach (EPS starts Ghostscript).
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "JPEG2000", "PPM")
-_BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RuntimeError,
-    Image.DecompressionBombError,
-    struct.error,
-    zlib.error,
-)
+from schemas.image_files import BROKEN, FORMATS
+
 _MAX_PIXELS = 80_000_000
 _WHITE, _GREY = (255, 255, 255, 255), (108, 114, 122, 255)
 #: Mean grey level from which on a picture with clear parts would not be seen on white.
@@ -38,11 +21,11 @@ def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > _MAX_PIXELS:
                     return None
                 return _small(image, side, quality)
-    except _BROKEN:
+    except (*BROKEN, Image.DecompressionBombError):
         return None
 
 
