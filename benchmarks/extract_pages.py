@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from selectolax.lexbor import LexborHTMLParser
 
+from benchmarks.peak_memory import peak_of_this_process
 from mining.archives.inputs import ArchiveFile, list_inputs
 from mining.archives.read import read_records
 from mining.archives.records import Limits, Record
@@ -213,11 +214,7 @@ def _shard_memory(archives: list[ArchiveFile]) -> float:
             mark=lambda key: None,
             quarantine={},
         )
-    # `getrusage` would tell the parent's peak, which a child inherits.
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1000
-    raise OSError("this system does not tell a process's peak memory")
+    return peak_of_this_process()
 
 
 def main() -> None:

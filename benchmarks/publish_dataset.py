@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.peak_memory import peak_of_this_process
 from publishing.dataset_writer import write_file, writer_settings
 from schemas.published import IDS, IMAGES, TRIPLETS, Configuration
 from schemas.storage import Folder
@@ -124,14 +125,6 @@ def peak_memory(megabytes: int, kilobytes: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _peak_of_this_process() -> float:
-    """VmHWM in MB; `getrusage` would tell the parent's peak, which a child inherits."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1000
-    raise OSError("this system does not tell a process's peak memory")
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,7 +136,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             pages = Pages(options.memory_of, options.image_kilobytes)
             write_file(Folder(scratch), "ours.parquet", TRIPLETS, pages.rows(), pages.fetch)
-        print(_peak_of_this_process())
+        print(peak_of_this_process())
         return
     heads = (("configuration", -14), ("MB", 8), ("ours s", 9), ("write_table s", 15), ("ratio", 7))
     print("".join(f"{name:<14}" if width < 0 else f"{name:>{width}}" for name, width in heads), end="")

@@ -30,6 +30,7 @@ from beam_jobs.session import Session
 from beam_jobs.shard_job import run_one
 from beam_jobs.workspace import Workspace, stage_of
 from benchmarks.chat_server import chat_server
+from benchmarks.peak_memory import peak_of_this_process
 from lensmith.output_folder import open_output, plan_inputs
 from lensmith.settings import STAGES, load_settings
 from lensmith.stages import Results, run_stage
@@ -89,14 +90,6 @@ def run_measured(path: str) -> None:
     for shard in shards:
         run_one(job, shard)
     print(time.process_time() - began, peak_of_this_process())
-
-
-def peak_of_this_process() -> float:
-    """VmHWM in MB; `getrusage` would tell the parent's peak, which a child inherits."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1000
-    raise OSError("this system does not tell a process's peak memory")
 
 
 def write_crawl(path: Path, pages: int) -> None:
