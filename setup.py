@@ -39,6 +39,6 @@ setup(
         "lensmith": ["no_deps.txt"],
         "lensmith.presets": ["*.yaml"],
         "publishing": ["templates/*.jinja2", "report/templates/*.jinja2"],
-        "synthesis.prompts": ["*.yaml"],
+        "synthesis.prompts": ["*.jinja", "*.yaml"],
     },
 )

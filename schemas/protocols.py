@@ -5,7 +5,7 @@ Implementations live in `mining.models` and `synthesis.writers`; `beam_jobs` loa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,11 +69,20 @@ class Captioner(Protocol):
 
 @runtime_checkable
 class InstructionWriter(Protocol):
-    """Chat requests to answers. One bad request never spoils its batch: its answer carries the error."""
+    """Chat requests to answers. One bad request never spoils another: its answer carries the error."""
 
     name: str
     revision: str
 
-    def write(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Requests (n; `request_id`, `messages`, `parameters`, `image_ids`) → answers (n, same order):
-        `text` (str or None), `error` (str or None), `finish_reason` (str or None)."""
+    def stream(
+        self, requests: Iterable[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]] | None]:
+        """Requests with their answers, as they come and in any order; None now and then while none comes.
+
+        A request has `request_id`, `messages` (content a text, or parts `{"type": "text", "text": …}` and
+        `{"type": "image", "image": i}`), `parameters` (`temperature`, `max_tokens`, `seed`; where they matter `schema`,
+        a JSON schema, and `grammar`, GBNF), `image_ids` and `images`, an encoded file (JPEG or PNG) for each of them in
+        the same order. `requests` is drawn from as there is room for more, so that it may be long.
+
+        An answer has `text` (str or None), `error` (str or None), `finish_reason` (str or None), `prompt_tokens`,
+        `completion_tokens` (int or None) and `tries` (int, how many times the model was asked)."""

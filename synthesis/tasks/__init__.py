@@ -1,21 +1,24 @@
-"""Tasks: one file each, what is asked for a pair and what is read from the answer."""
+"""Tasks: one file each, what is asked about a row and what is read from the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from synthesis.config import WriteConfig
-from synthesis.tasks.interface import Candidate, Task
-from synthesis.tasks.magiclens import MagicLens
+from schemas.errors import ConfigurationError
+from synthesis.config import TaskConfig
+from synthesis.tasks.instruction_magiclens import InstructionMagicLens
+from synthesis.tasks.interface import Task
 from synthesis.tasks.span_copy import SpanCopy
 
-#: Name in the configuration → how the task is made from it. A new task is a file and a line here.
-TASKS: Mapping[str, Callable[[WriteConfig], Task]] = {SpanCopy.name: SpanCopy, MagicLens.name: MagicLens}
+#: Name in the configuration → how the task is made from its settings. A new task is a file, its prompt and a line here.
+TASKS: Mapping[str, Callable[[TaskConfig], Task]] = {
+    InstructionMagicLens.name: InstructionMagicLens,
+    SpanCopy.name: SpanCopy,
+}
 
 
-def make_task(config: WriteConfig) -> Task:
-    """The task that the configuration names."""
-    return TASKS[config.task](config)
-
-
-__all__ = ["TASKS", "Candidate", "Task", "make_task"]
+def make_task(name: str, config: TaskConfig) -> Task:
+    """A task by name. Raises ConfigurationError for one that is not there."""
+    if name not in TASKS:
+        raise ConfigurationError(f"there is no task {name!r}: the tasks are {', '.join(sorted(TASKS))}.")
+    return TASKS[name](config)

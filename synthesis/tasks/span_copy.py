@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+
+import yaml
 
 from schemas.ids import digest
-from synthesis.config import WriteConfig
-from synthesis.requests import NothingToAsk, Prompt, Request, Variables, load_prompt, make_request
-from synthesis.tasks.interface import Candidate, UnparsableError
+from synthesis.config import TaskConfig
+from synthesis.page_text import plain
+from synthesis.prompt_files import load_prompt
+from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
 from synthesis.tasks.phrases import Kind, Phrase, phrases
 
+#: Images with this visual similarity look alike: probably the same thing in two states.
+_ALIKE = 0.6
 #: Options of one grammar, at most.
 _MOST = 64
 #: Ways to introduce a span that are offered for it, of those that fit.
@@ -41,44 +48,60 @@ class SpanCopy:
     """The task for models that run anywhere."""
 
     name = "span_copy"
+    unit: Unit = "pair"
 
-    def __init__(self, config: WriteConfig) -> None:
-        self._prompt = load_prompt("span_copy")
-        self._config = config
+    def __init__(self, config: TaskConfig) -> None:
+        self._prompt = load_prompt(self.name)
 
-    def format_input(self, variables: Variables) -> Request | NothingToAsk:
+    @property
+    def steps(self) -> Sequence[Step]:
+        """One question."""
+        return (self,)
+
+    def texts(self, row: Row) -> Sequence[Candidate]:
+        """None without a model's choice."""
+        return ()
+
+    def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where one of the images has no text, `nothing_new` where the target's text has no phrase with
         a content word that the query's lacks."""
-        if not variables.query or not variables.target:
+        if not _text(row, "query_text") or not _text(row, "target_text"):
             return NothingToAsk("text_missing")
-        options = self._options(variables)
+        options = _options(row)
         if not options:
             return NothingToAsk("nothing_new")
-        parameters = {
-            "temperature": self._config.temperature,
-            "max_tokens": min(self._config.max_tokens, 64),
-            "seed": self._config.seed,
-            "grammar": grammar(options),
-        }
-        return make_request(self._prompt, self._config.model, variables, parameters)
+        return Ask(self._prompt, self._prompt.render(row), grammar=grammar(options), max_tokens=64)
 
-    def format_output(self, text: str, variables: Variables) -> Sequence[Candidate]:
+    def format_output(self, answers: Sequence[str], row: Row) -> Output:
         """The answer itself, if the pair's grammar has it: a server may have ignored the grammar."""
-        text = " ".join(text.split())
-        if text not in self._options(variables):
+        text = " ".join(answers[0].split())
+        if text not in _options(row):
             raise UnparsableError(f"not in the grammar of the pair: {text[:80]!r}")
-        return [Candidate(text, self.name)]
-
-    def _options(self, variables: Variables) -> list[str]:
-        found = phrases(variables.query, variables.target, variables.alike)
-        seed = (variables.query, variables.target)
-        return list(dict.fromkeys(text for phrase in found for text in _texts(self._prompt, phrase, seed)))[:_MOST]
+        return Output(texts=(Candidate(text),))
 
 
-def _texts(prompt: Prompt, phrase: Phrase, seed: tuple[str, str]) -> Iterator[str]:
+def _text(row: Row, column: str) -> str:
+    return plain(row.get(column), 145)
+
+
+def _options(row: Row) -> list[str]:
+    query, target = _text(row, "query_text"), _text(row, "target_text")
+    alike = round(float(row.get("visual_similarity") or 0), 4) >= _ALIKE
+    found = phrases(query, target, alike)
+    return list(dict.fromkeys(text for phrase in found for text in _texts(phrase, (query, target))))[:_MOST]
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> Mapping[str, Sequence[str]]:
+    source = files("synthesis.prompts").joinpath("span_copy.phrases.yaml").read_text(encoding="utf-8")
+    loaded: Mapping[str, Sequence[str]] = yaml.safe_load(source)
+    return loaded
+
+
+def _texts(phrase: Phrase, seed: tuple[str, str]) -> Iterator[str]:
     """The instructions that may be made of a phrase."""
     for family in _families(phrase):
-        patterns = sorted(prompt.phrases[family], key=lambda pattern: digest("start", pattern, *seed))
+        patterns = sorted(_patterns()[family], key=lambda pattern: digest("start", pattern, *seed))
         for pattern in patterns[:_OFFERED]:
             text = pattern.replace("{}", phrase.text)
             yield re.sub(r"^(\w+) a ", rf"\1 {article(phrase.text)} ", text) if family == "ones" else text

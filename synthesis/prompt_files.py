@@ -1,0 +1,108 @@
+"""Prompts: a versioned Jinja file each, with its demonstrations beside it.
+
+`NAME.jinja` begins with `{# version: N #}` and has the blocks `system` and `user`. The user block is rendered for the
+row in hand and for each demonstration of `NAME.demonstrations.yaml` (a list of `row` and `answer`). What comes from a
+page goes through the filter `data(characters)`, which marks it as data, or `plain(characters)` where nothing that the
+model says is taken over freely; `{{ image(0) }}` stands where the first image of the request is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+
+from synthesis.page_text import marked, plain
+
+_VERSION = re.compile(r"\A\{# version: (\S+) #\}")
+_IMAGE = re.compile("\x00(\\d+)\x00")
+
+#: Content of a message: a text, or parts `{"type": "text", "text": …}` and `{"type": "image", "image": index}`.
+Content = str | list[dict[str, Any]]
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A worked example: a row and the answer that is wanted for it."""
+
+    row: Mapping[str, Any]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file. `source` is its text with that of its demonstrations, as cards print it."""
+
+    name: str
+    version: str
+    demonstrations: tuple[Demonstration, ...]
+    source: str
+
+    def render(
+        self, row: Mapping[str, Any], demonstrations: Sequence[Demonstration] | None = None, **options: Any
+    ) -> list[Message]:
+        """System text, demonstrations as turns (all of the file, unless some are given), the row's own turn.
+
+        `options` are known to both blocks. Raises jinja2.UndefinedError where a block names what the row lacks.
+        """
+        template = _environment().get_template(f"{self.name}.jinja")
+        messages = [{"role": "system", "content": _block(template, "system", row, options)}]
+        for one in self.demonstrations if demonstrations is None else demonstrations:
+            messages.append({"role": "user", "content": _block(template, "user", one.row, options)})
+            messages.append({"role": "assistant", "content": one.answer})
+        messages.append({"role": "user", "content": _block(template, "user", row, options)})
+        return messages
+
+
+@lru_cache(maxsize=64)
+def load_prompt(name: str) -> Prompt:
+    """A prompt by the name of its file."""
+    folder = files("synthesis.prompts")
+    source = folder.joinpath(f"{name}.jinja").read_text(encoding="utf-8")
+    version = _VERSION.match(source)
+    if version is None:
+        raise ValueError(f"synthesis/prompts/{name}.jinja must begin with {{# version: N #}}")
+    beside = folder.joinpath(f"{name}.demonstrations.yaml")
+    demonstrations: tuple[Demonstration, ...] = ()
+    if beside.is_file():
+        text = beside.read_text(encoding="utf-8")
+        demonstrations = tuple(Demonstration(one["row"], one["answer"].strip()) for one in yaml.safe_load(text))
+        source = f"{source.rstrip()}\n\n{text}"
+    return Prompt(name, version[1], demonstrations, source)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(lambda name: files("synthesis.prompts").joinpath(name).read_text(encoding="utf-8")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - prompts are no HTML
+    )
+    environment.filters["data"] = marked
+    environment.filters["plain"] = plain
+    environment.globals["image"] = lambda index: f"\x00{index}\x00"
+    return environment
+
+
+def _block(template: Template, name: str, row: Mapping[str, Any], options: Mapping[str, Any]) -> Content:
+    context = template.new_context({"row": row, **options})
+    text = "".join(template.blocks[name](context)).strip()
+    pieces = _IMAGE.split(text)
+    if len(pieces) == 1:
+        return text
+    parts: list[dict[str, Any]] = []
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            parts.append({"type": "image", "image": int(piece)})
+        elif piece.strip():
+            parts.append({"type": "text", "text": piece.strip()})
+    return parts
