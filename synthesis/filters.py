@@ -30,35 +30,72 @@ _LEAKS = (
     # Markup and pieces of templates.
     re.compile(r"</?[a-z!][^>]*>|&(?:[a-z]{2,8}|#x?[0-9a-f]{1,6});|\{\{|\}\}|\{%|```|\*\*|\]\(|<\|", re.IGNORECASE),
     re.compile(r"[{}\[\]]\s*\"|\"\s*:|\\[nrtu\"]"),
-    # What models say of themselves, and of their prompt.
+    # Pieces of prompts, and orders that a page gave and a model repeats.
     re.compile(
-        r"\bas an? (?:ai|(?:large )?language model)\b|\bi(?: am|['’]m) (?:unable|sorry|not able)\b"
-        r"|\bi can(?:not|['’]t| not)\b|\bpage title\b|\balt(?:ernative)? text\b|\bsystem prompt\b"
-        r"|\b(?:previous|above) instructions?\b",
+        r"\bpage title\b|\balt(?:ernative)? text\b|\bsystem (?:prompt|message)\b|\b(?:text|caption) on the page\b"
+        r"|\b(?:previous|prior|preceding|above|earlier) (?:instructions?|prompts?|orders?|directions)\b"
+        r"|\b(?:instructions?|prompts?|orders) (?:given )?above\b"
+        r"|\b(?:ignore|disregard|forget|override|bypass)\s+(?:(?:all|any|every|the|your|these|those|of|my|other)\s+){0,3}"
+        r"(?:instructions?|prompts?|orders|rules|guidelines|directions|commands)\b"
+        r"|\b(?:reveal|print|repeat|output|leak)\s+(?:(?:me|the|your|this|its)\s+){0,2}(?:system\s+)?prompts?\b"
+        r"|\b(?:answer|respond|reply)\s+(?:only\s+|just\s+)?(?:with|in)\s+(?:only\s+|just\s+)?"
+        r"(?:the\s+(?:word|text|sentence|phrase)|json|[\"'“‘])"
+        r"|(?:^|[.!:]\s*)you are now (?:an?|in)\b|^\s*(?:system|assistant|user|human)\s*:|###",
         re.IGNORECASE,
     ),
+)
+#: What models say of themselves when they do not do what is asked.
+_REFUSAL = re.compile(
+    r"\bas an? (?:(?:large |visual |vision[- ])?language model|ai (?:language|assistant|model|system|chatbot)"
+    r"|(?:ai|artificial intelligence)(?=\s*(?:[,.;:]|$|i\b)))"
+    r"|\bi(?: am|['’]m) (?:very |so |really )?(?:unable|sorry|afraid|not able|not allowed|just an? (?:ai|language))\b"
+    r"|\bi (?:cannot|can['’]?t|can not|won['’]t|do(?: not|n['’]t) have (?:the ability|access|enough))\b"
+    r"|\bi (?:do not|don['’]t|could not|couldn['’]t) (?:see|find|view) (?:an?|any|the) (?:images?|pictures?|photos?)\b"
+    r"|^\W*(?:sorry|apologies|my apologies)\b\s*(?:[,.!;:]|but\b|i\b|for\b)|\bi apologi[sz]e\b"
+    r"|\bno (?:image|picture|photo)s? (?:(?:was|is|were|are|has been) )?(?:provided|attached|shared|given|uploaded)\b"
+    r"|\bplease (?:provide|upload|share|attach) (?:me |us )?(?:with )?(?:an?|the|more|your)\b"
+    r"|\b(?:cannot|can['’]?t|unable to) (?:assist|help|comply|fulfil+|answer|determine|provide|describe|identify)\b"
+    r"|\b(?:lo siento|no puedo|je suis désolée?|je ne peux pas|es tut mir leid|ich kann (?:nicht|kein|das|dir|ihnen)"
+    r"|tut mir leid|mi dispiace|non posso|sinto muito|desculpe|к сожалению|извините)\b"
+    r"|抱歉|对不起|對不起|作为(?:一个|一名)?(?:ai|人工智能)|申し訳(?:あ|ご|な)|죄송합니다",
+    re.IGNORECASE,
 )
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
 def fault(text: str, pair: Mapping[str, Any], config: FilterConfig) -> tuple[str, str] | None:
-    """The reason for which a text is dropped, with a detail, or None: `too_short`, `too_long`, `leak`,
+    """The reason for which a text is dropped, with a detail, or None: `too_short`, `too_long`, `refusal`, `leak`,
     `no_new_content_word`, `verbatim_target_text`. `pair` gives `query_text` and `target_text`."""
     count = len(words(text))
     if count < config.min_words:
         return "too_short", text
     if count > config.max_words or len(text) > config.max_chars:
         return "too_long", text
-    for leak in _LEAKS:
-        found = leak.search(text)
+    for reason, found in (("refusal", refusal_in(text)), ("leak", leak_in(text))):
         if found is not None:
-            return "leak", f"{found.group()} in: {text}"
+            return reason, f"{found} in: {text}"
     query, target = pair["query_text"] or "", pair["target_text"] or ""
     if config.new_word and not content_words(text) - content_words(query):
         return "no_new_content_word", text
     if config.verbatim == "drop" and _bare(text) == _bare(target):
         return "verbatim_target_text", text
     return None
+
+
+def leak_in(text: str) -> str | None:
+    """What in a text shows that it is none of ours: an address, markup, a file name, a piece of a prompt, an order, a
+    mention of the numbered images; the first such piece, or None. Refusals are `refusal_in`."""
+    for leak in _LEAKS:
+        found = leak.search(text)
+        if found is not None:
+            return found.group()
+    return None
+
+
+def refusal_in(text: str) -> str | None:
+    """The words by which a model refuses, or says that it saw nothing; None where it does neither."""
+    found = _REFUSAL.search(text)
+    return None if found is None else found.group()
 
 
 def _bare(text: str) -> list[str]:
