@@ -6,14 +6,22 @@ from collections.abc import Callable, Mapping
 
 from schemas.errors import ConfigurationError
 from synthesis.config import TaskConfig
+from synthesis.tasks.caption import Caption
+from synthesis.tasks.caption_detailed import CaptionDetailed
 from synthesis.tasks.instruction_magiclens import InstructionMagicLens
 from synthesis.tasks.interface import Task
+from synthesis.tasks.rewrite import Rewrite
 from synthesis.tasks.span_copy import SpanCopy
+from synthesis.tasks.target_caption import TargetCaption
 
 #: Name in the configuration → how the task is made from its settings. A new task is a file, its prompt and a line here.
 TASKS: Mapping[str, Callable[[TaskConfig], Task]] = {
+    Caption.name: Caption,
+    CaptionDetailed.name: CaptionDetailed,
     InstructionMagicLens.name: InstructionMagicLens,
+    Rewrite.name: Rewrite,
     SpanCopy.name: SpanCopy,
+    TargetCaption.name: TargetCaption,
 }
 
 
