@@ -17,7 +17,7 @@ from publishing.tombstones import read_tombstones
 from schemas.storage import Folder
 from schemas.tables import TABLES
 
-#: Shards of a job that are read.
+#: Shards of a job that a report reads.
 _SHARDS = 64
 _JOBS = {
     "pages": ("extract_pages", "extract_pages.revisits"),
@@ -33,7 +33,7 @@ _TRIPLETS = ("assigned", "verified", "triplets")
 
 def report(workspace: Workspace) -> str:
     """Write `report.html` and return its path. What was taken down from the dataset is not shown."""
-    tables = _Tables(workspace)
+    tables = RunTables(workspace)
     page = collect(
         _with_take_downs(funnel(workspace), tables.json("dataset/funnel.json")),
         tables.json("run.json") or {},
@@ -41,6 +41,7 @@ def report(workspace: Workspace) -> str:
         triplet_table=next((one for one in _TRIPLETS if workspace.in_force(_JOBS[one][0])), _TRIPLETS[-1]),
         tombstones=read_tombstones(*(Folder(f"{workspace.path.rstrip('/')}/{one}") for one in ("dataset", "_work"))),
         scores=tables.json("scores.json"),
+        judgements=tables.json("judgements.json"),
         sampled=tables.sampled,
     )
     workspace.folder.replace("report.html", render(page, tables.by_id, tables.by_url))
@@ -53,15 +54,17 @@ def _with_take_downs(counted: dict[str, Any], published: dict[str, Any] | None) 
     return {**counted, "stages": [*counted["stages"], *entries]}
 
 
-class _Tables:
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+class RunTables:
+    """Tables, files and images of a run, of at most `shards` shards of each job (None: of all)."""
+
+    def __init__(self, workspace: Workspace, shards: int | None = _SHARDS) -> None:
+        self._workspace, self._shards = workspace, shards
 
     @property
     def sampled(self) -> bool:
         """Whether a job has more shards than are read."""
         jobs = {job for names in _JOBS.values() for job in names}
-        return any(len(self._workspace.in_force(job)) > _SHARDS for job in jobs)
+        return self._shards is not None and any(len(self._workspace.in_force(job)) > self._shards for job in jobs)
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the output folder, None if it is not there."""
@@ -72,7 +75,7 @@ class _Tables:
         return data
 
     def rows(self, table: str, stage: str | None, columns: Sequence[str]) -> Iterable[Mapping[str, Any]]:
-        """Rows of a table from at most 64 shards of each job."""
+        """Rows of a table."""
         jobs: Sequence[str] = jobs_of(self._workspace, stage) if stage is not None else _JOBS[table]
         held = [one for one in columns if one in TABLES[table].schema.names]
         for manifest in self._manifests(jobs):
@@ -112,7 +115,8 @@ class _Tables:
         found = []
         for job in jobs:
             keys = self._workspace.in_force(job)
-            chosen = set(sample(keys, _SHARDS, str)) if len(keys) > _SHARDS else set(keys)
+            few = self._shards is None or len(keys) <= self._shards
+            chosen = set(keys) if few else set(sample(keys, self._shards or 0, str))
             found += self._workspace.manifests(job, [key for key in keys if key in chosen])
         return found
 

@@ -61,8 +61,8 @@ class Histogram:
 
 @dataclass
 class Report:
-    """Everything that the page shows. `scores` is what an evaluation wrote, if there was one; `sampled` says that only
-    a part of a large run's shards was looked at."""
+    """Everything that the page shows. `scores` is what an evaluation wrote and `judgements` what judges said (see
+    `publishing.judging`), if there were any; `sampled` says that only a part of a large run's shards was looked at."""
 
     funnel: Mapping[str, Any]
     run: Mapping[str, Any]
@@ -72,6 +72,7 @@ class Report:
     triplet_count: int
     published: bool
     scores: Mapping[str, Any] | None = None
+    judgements: Mapping[str, Any] | None = None
     sampled: bool = False
 
 
@@ -83,6 +84,7 @@ def collect(
     triplet_table: str = "assigned",
     tombstones: Tombstones | None = None,
     scores: Mapping[str, Any] | None = None,
+    judgements: Mapping[str, Any] | None = None,
     sampled: bool = False,
 ) -> Report:
     """Gather a report from a run's tables. `triplet_table` is the latest table of triplets that the run has
@@ -110,6 +112,7 @@ def collect(
         triplets.seen,
         triplet_table == "assigned",
         scores,
+        judgements,
         sampled,
     )
 

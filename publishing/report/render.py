@@ -64,7 +64,7 @@ def render(report: Report, by_id: Files, by_url: Files) -> bytes:
         stages=_dropped_by_stage(report, pictures),
         times=_times(report),
     )
-    return _allow_script(page).encode("utf-8", "replace")
+    return allow_script(page).encode("utf-8", "replace")
 
 
 class _Pictures:
@@ -150,8 +150,8 @@ def _times(report: Report) -> Histogram | None:
     return Histogram("Time of each stage", "seconds", bins, ranked=True)
 
 
-def _allow_script(page: str) -> str:
-    """Name the hash of the page's one script in its policy: a browser runs that one and no other."""
+def allow_script(page: str) -> str:
+    """Name the hash of the page's last script in its policy: a browser runs that one and no other."""
     script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)[-1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return page.replace("SCRIPT_HASH", f"sha256-{digest}", 1)
