@@ -10,18 +10,28 @@ from synthesis.tasks.caption import Caption
 from synthesis.tasks.caption_detailed import CaptionDetailed
 from synthesis.tasks.instruction_magiclens import InstructionMagicLens
 from synthesis.tasks.interface import Task
+from synthesis.tasks.modification_fine import ModificationFine
+from synthesis.tasks.modification_megapairs import ModificationMegaPairs
+from synthesis.tasks.modification_mtcir import ModificationMtcir
 from synthesis.tasks.rewrite import Rewrite
 from synthesis.tasks.span_copy import SpanCopy
 from synthesis.tasks.target_caption import TargetCaption
+from synthesis.tasks.templates import Templates
+from synthesis.tasks.text_triplets import TextTriplets
 
 #: Name in the configuration → how the task is made from its settings. A new task is a file, its prompt and a line here.
 TASKS: Mapping[str, Callable[[TaskConfig], Task]] = {
     Caption.name: Caption,
     CaptionDetailed.name: CaptionDetailed,
     InstructionMagicLens.name: InstructionMagicLens,
+    ModificationFine.name: ModificationFine,
+    ModificationMegaPairs.name: ModificationMegaPairs,
+    ModificationMtcir.name: ModificationMtcir,
     Rewrite.name: Rewrite,
     SpanCopy.name: SpanCopy,
     TargetCaption.name: TargetCaption,
+    Templates.name: Templates,
+    TextTriplets.name: TextTriplets,
 }
 
 
