@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,10 @@ class Engine(Protocol):
     @property
     def runner(self) -> str:
         """Name of the runner."""
+
+    @property
+    def workers(self) -> int:
+        """How many processes work at once, as far as the runner's options tell; else 1."""
 
     def run(self, label: str, transform: beam.PTransform) -> None:
         """`label` names the pipeline's only step."""
@@ -89,11 +93,13 @@ class Session:
         """How many times the stage of a job was forced in this output folder."""
         return int(self._rounds()["force"].get(stage_of(job), 0))
 
-    def shards(self, job: ShardJob, planned: Sequence[Shard]) -> list[Manifest]:
-        """Run what is missing of a plan; with `retry_failed`, shards with failures again; manifests in plan order."""
+    def shards(self, job: ShardJob, planned: Sequence[Shard], lanes: int | None = None) -> list[Manifest]:
+        """Run what is missing of a plan; with `retry_failed`, shards with failures again; manifests in plan order.
+
+        `lanes`: no more than so many shards at once, whatever the number of workers."""
         rounds = self._rounds()["retry"].setdefault(job.stage, {})
         current = [_in_round(shard, rounds.get(shard.key, 0)) for shard in planned]
-        self.run(job, current)
+        self.run(job, current, lanes)
         manifests = self.workspace.manifests(job.stage, [shard.key for shard in current])
         if self.retry_failed:
             again = [first.key for first, manifest in zip(planned, manifests, strict=True) if _has_failures(manifest)]
@@ -104,12 +110,23 @@ class Session:
                 self._store(stored)
                 rounds = stored["retry"][job.stage]
                 current = [_in_round(shard, rounds.get(shard.key, 0)) for shard in planned]
-                self.run(job, current)
+                self.run(job, current, lanes)
                 manifests = self.workspace.manifests(job.stage, [shard.key for shard in current])
         self.set_in_force(job.stage, manifests)
         return manifests
 
-    def run(self, job: ShardJob, shards: Sequence[Shard]) -> None:
+    def missing(self, job: str, planned: Sequence[Shard]) -> list[Shard]:
+        """The shards of a plan that have no manifest yet, whichever round of retries they are in."""
+        rounds, done = self._rounds()["retry"].get(job, {}), self.workspace.committed(job)
+        return [shard for shard in planned if _in_round(shard, rounds.get(shard.key, 0)).key not in done]
+
+    def let_go(self, stage: str, jobs: Collection[str]) -> None:
+        """Of the jobs of a stage none but these, and the one named as the stage, has a result any more."""
+        for name in self.workspace.jobs_in_force(stage):
+            if name != stage and name not in jobs:
+                self.workspace.end_force(name)
+
+    def run(self, job: ShardJob, shards: Sequence[Shard], lanes: int | None = None) -> None:
         """Run the shards that have no manifest yet, as one pipeline; none is no pipeline."""
         done = self.workspace.committed(job.stage)
         missing = [shard for shard in shards if shard.key not in done]
@@ -129,7 +146,7 @@ class Session:
         if missing:
             from beam_jobs.transforms import ShardMap
 
-            self.engine.run(job.stage, ShardMap(job, missing))
+            self.engine.run(job.stage, ShardMap(job, missing, lanes))
 
     def set_in_force(self, job: str, manifests: Sequence[Manifest]) -> None:
         """Note which manifests stand for the job's result."""

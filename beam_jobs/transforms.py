@@ -22,22 +22,27 @@ class RunShard(beam.DoFn):
     def __init__(self, job: ShardJob) -> None:
         self._job = job
 
-    def process(self, shard: Shard) -> Iterator[str]:
-        run_one(self._job, shard)
-        yield shard.key
+    def process(self, shards: tuple[Shard, ...]) -> Iterator[str]:
+        for shard in shards:
+            run_one(self._job, shard)
+            yield shard.key
 
 
 @dataclass
 class ShardMap(beam.PTransform):
-    """All shards that are not committed yet, spread over the workers."""
+    """All shards that are not committed yet, spread over the workers; with `lanes`, in so many rows, each of which is
+    done by one worker, one shard after the other."""
 
     job: ShardJob
     shards: Sequence[Shard]
+    lanes: int | None = None
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        lanes = self.lanes or len(self.shards)
+        elements = [tuple(self.shards[lane::lanes]) for lane in range(min(lanes, len(self.shards)))]
         return (
             pipeline
-            | "Shards" >> beam.Create(list(self.shards), reshuffle=False)
+            | "Shards" >> beam.Create(elements, reshuffle=False)
             | "Spread" >> beam.Reshuffle()
             | "Run" >> beam.ParDo(RunShard(self.job))
         )

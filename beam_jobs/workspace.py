@@ -121,6 +121,15 @@ class Workspace:
         data = {"stage": stage, "basis": basis, "keys": list(keys)}
         self.folder.replace(f"_work/in_force/{stage}.json", json.dumps(data, indent=1).encode())
 
+    def jobs_in_force(self, stage: str) -> list[str]:
+        """The jobs of a stage that have a result in force."""
+        names = [name.removesuffix(".json") for name in self.folder.list("_work/in_force")]
+        return [name for name in names if stage_of(name) == stage]
+
+    def end_force(self, job: str) -> None:
+        """A job that is part of its stage no longer has no result; its manifests go with the next cleaning."""
+        self.folder.remove(f"_work/in_force/{job}.json")
+
     def has_run(self, stage: str) -> bool:
         """Whether a result of a stage was noted, be it empty."""
         return self.folder.exists(f"_work/in_force/{stage}.json")

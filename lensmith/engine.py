@@ -39,6 +39,17 @@ class BeamEngine:
                 known = "DirectRunner, FlinkRunner, SparkRunner, DataflowRunner, PortableRunner"
                 raise ConfigurationError(f"there is no runner {runner!r} here: Beam knows {known}.") from error
 
+    @property
+    def workers(self) -> int:
+        """How many processes work at once, as far as the options tell. Beam's local runner works in threads of one
+        process unless it is told otherwise."""
+        options = PipelineOptions(self._arguments).get_all_options(drop_default=True)
+        if self.is_local:
+            several = options.get("direct_running_mode") == "multi_processing"
+            return max(1, int(options.get("direct_num_workers") or 1)) if several else 1
+        named = (options.get(name) for name in ("parallelism", "max_num_workers", "num_workers"))
+        return max(1, *(int(value or 0) for value in named))
+
     def run(self, label: str, transform: beam.PTransform) -> None:
         """Run one transform to its end. Raises RunFailedError if the pipeline fails."""
         name = f"lensmith-{label}".replace("_", "-").replace(".", "-").lower()

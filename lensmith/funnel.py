@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from beam_jobs.workspace import Manifest, Workspace, stage_of
+from beam_jobs.workspace import Manifest, Workspace
 from lensmith.settings import STAGES
 from schemas.errors import RunFailedError
 from schemas.outcomes import UNITS, Counts, total
@@ -33,8 +33,7 @@ ENTERING = {
 
 def jobs_of(workspace: Workspace, stage: str) -> list[str]:
     """The jobs of a stage that have a result in force."""
-    names = [name.removesuffix(".json") for name in workspace.folder.list("_work/in_force")]
-    return [name for name in names if stage_of(name) == stage]
+    return workspace.jobs_in_force(stage)
 
 
 def stage_counts(workspace: Workspace, stage: str) -> Counts:

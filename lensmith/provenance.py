@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lensmith.output_folder import InputPlan
 from lensmith.settings import Settings
 from lensmith.version import VERSION
-from mining.annotation import AnnotateConfig
 from publishing.description import Facts, ModelFact, PromptFact
 from schemas.settings import deciding_fields
-from synthesis.requests import load_prompt
+from synthesis.chain import make_chain
+from synthesis.prompt_files import has_prompt, load_prompt
 
 #: Revisions of the models that come inside packages.
 _PACKAGED = {
@@ -25,27 +27,40 @@ def facts(settings: Settings, plan: InputPlan, preset: str) -> Facts:
     """Facts of a run that depend on inputs and settings only: no clock, host, path or worker."""
     names = sorted({one.name for one in plan.archives})
     sources = tuple(names) if len(names) <= _SOURCES else (*names[:_SOURCES], f"and {len(names) - _SOURCES} more")
-    prompt = load_prompt(settings.write_instructions.task)
     return Facts(
         version=VERSION,
         preset=preset,
         sources=sources,
-        models=_models(settings.annotate_images, settings.write_instructions.model),
-        prompts=(PromptFact(name=prompt.name, version=prompt.version, text=prompt.source),),
+        models=_models(settings),
+        prompts=tuple(_prompts(settings)),
         commands=(f"lensmith run --preset {preset} --input ARCHIVES --output OUT",),
         configuration=deciding_fields(settings),
         opt_out=settings.opt_out,
     )
 
 
-def _models(annotate: AnnotateConfig, writer: str) -> tuple[ModelFact, ...]:
-    named = (
+def _models(settings: Settings) -> tuple[ModelFact, ...]:
+    annotate = settings.annotate_images
+    named = [
         ("image features and labels", annotate.image_model),
         ("text embeddings", annotate.text_model),
         ("not-safe-for-work score", annotate.safety_model),
         ("captions", annotate.caption_model),
-        ("instructions", writer),
-    )
+    ]
+    for config in (settings.write_instructions, settings.verify_triplets):
+        for task, own in make_chain(config).tasks:
+            if task.steps:
+                named.append((f"task {task.name}", own.model))
     return tuple(
         ModelFact(role=role, name=name, revision=_PACKAGED.get(name, "as named")) for role, name in named if name
     )
+
+
+def _prompts(settings: Settings) -> Iterator[PromptFact]:
+    """The prompts of all steps, in their order."""
+    for config in (settings.write_instructions, settings.verify_triplets):
+        for link in make_chain(config).links:
+            for name in dict.fromkeys((link.task.name, link.name)):
+                if has_prompt(name):
+                    prompt = load_prompt(name)
+                    yield PromptFact(name=prompt.name, version=prompt.version, text=prompt.source)

@@ -54,7 +54,7 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             settings.extract_pages.agent,
         )
     elif stage == "write_instructions":
-        results.written = run_write(session, results.mined, results.buckets, settings.write_instructions)
+        results.written = run_write(session, results.mined, settings.write_instructions)[0]
     elif stage == "verify_triplets":
         results.verified = run_verify(
             session, results.mined, results.written, settings.verify_triplets, settings.annotate_images

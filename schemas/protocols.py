@@ -86,3 +86,10 @@ class InstructionWriter(Protocol):
 
         An answer has `text` (str or None), `error` (str or None), `finish_reason` (str or None), `prompt_tokens`,
         `completion_tokens` (int or None) and `tries` (int, how many times the model was asked)."""
+
+
+def answers_in_order(writer: InstructionWriter, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The answers to a few requests, in their order; equal ones are asked once."""
+    distinct = {request["request_id"]: request for request in requests}
+    found = {came[0]["request_id"]: came[1] for came in writer.stream(distinct.values()) if came is not None}
+    return [found[request["request_id"]] for request in requests]

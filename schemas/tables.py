@@ -198,7 +198,7 @@ ELIGIBLE = Table(
 GENERATIONS = Table(
     "generations",
     "generations",
-    1,
+    2,
     pa.schema(
         [
             _field("request_id", pa.string(), "hash of everything the answer depends on", False),
@@ -210,9 +210,95 @@ GENERATIONS = Table(
             _field("text", pa.string(), "the answer; null if the model gave none"),
             _field("finish_reason", pa.string(), "stop, length, …"),
             _field("error", pa.string(), "the model's own error for this request"),
+            _field("follows", pa.string(), "the request whose answer could not be read, where this one asks again"),
+            _field("prompt_tokens", pa.int32(), "tokens of the prompt, as the server counted them"),
+            _field("completion_tokens", pa.int32(), "tokens of the answer, as the server counted them"),
         ]
     ),
     "one row for each request that was answered",
+)
+
+BATCH_REQUESTS = Table(
+    "batch_requests",
+    "_work/side/batch_requests",
+    1,
+    pa.schema(
+        [
+            GENERATIONS.schema.field(name)
+            for name in ("request_id", "prompt", "model", "parameters", "messages", "image_ids", "follows")
+        ]
+    ),
+    "requests that wait to be written into batch files",
+)
+
+CHOICES = Table(
+    "choices",
+    "_work/side/choices",
+    1,
+    pa.schema(
+        [
+            _field("request_id", pa.string(), "the first of several samples of one question", False),
+            _field("sample", pa.int32(), "number of the sample that is best by the reward", False),
+        ]
+    ),
+    "which of several samples was chosen",
+)
+
+WRITTEN_CAPTIONS = Table(
+    "written_captions",
+    "_work/side/written_captions",
+    1,
+    pa.schema(
+        [
+            _field("page_id", pa.string(), "the page", False),
+            _field("image_id", pa.string(), "an image of it that a pair names", False),
+            _field("text", pa.string(), "the caption", False),
+            _field("method", pa.string(), "task that wrote it", False),
+            _field("model", pa.string(), "model that wrote it", False),
+            _field("prompt", pa.string(), "prompt name and version", False),
+        ]
+    ),
+    "captions that models wrote, before they are compared with their images",
+)
+
+CAPTIONS = Table(
+    "captions",
+    "captions",
+    1,
+    pa.schema(
+        [
+            _field("page_id", pa.string(), "the page", False),
+            _field("image_id", pa.string(), "an image of it that a pair names", False),
+            _field("kind", pa.string(), "page (its text there) or written (by a model)", False),
+            _field("text", pa.string(), "the text", False),
+            _field("method", pa.string(), "task that wrote it; null for the page's own text"),
+            _field("model", pa.string(), "model that wrote it"),
+            _field("prompt", pa.string(), "prompt name and version"),
+            _field("alignment", pa.float32(), "similarity of image and text; null where no encoder tells"),
+            _field("alignment_level", pa.int8(), "bucket of the alignment, 0 the weakest: see docs/synthesis.md"),
+        ]
+    ),
+    "texts of images, the pages' own and written ones, with how well each fits its image",
+)
+
+TEXT_TRIPLETS = Table(
+    "text_triplets",
+    "text_triplets",
+    1,
+    pa.schema(
+        [
+            _field("text_triplet_id", pa.string(), "hash of its three texts", False),
+            _field("page_id", pa.string(), "the page of the image", False),
+            _field("image_id", pa.string(), "the image that the caption is of", False),
+            _field("caption", pa.string(), "the caption", False),
+            _field("edit", pa.string(), "the instruction that leads from caption to edited caption", False),
+            _field("edited", pa.string(), "the edited caption", False),
+            _field("method", pa.string(), "task that wrote it", False),
+            _field("model", pa.string(), "model that wrote it", False),
+            _field("prompt", pa.string(), "prompt name and version", False),
+        ]
+    ),
+    "triplets of texts alone: caption, edit, edited caption",
 )
 
 INSTRUCTION = pa.struct(
@@ -226,6 +312,10 @@ INSTRUCTION = pa.struct(
         ("prompt", pa.string()),
         ("score", pa.float32()),
         ("verdict", pa.string()),
+        ("keep", pa.list_(pa.string())),
+        ("add", pa.list_(pa.string())),
+        ("remove", pa.list_(pa.string())),
+        ("change", pa.list_(pa.string())),
     ]
 )
 
@@ -374,6 +464,11 @@ TABLES: dict[str, Table] = {
         PAIRS,
         ELIGIBLE,
         GENERATIONS,
+        BATCH_REQUESTS,
+        CHOICES,
+        WRITTEN_CAPTIONS,
+        CAPTIONS,
+        TEXT_TRIPLETS,
         TRIPLETS,
         VERIFIED,
         ASSIGNED,

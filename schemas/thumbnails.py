@@ -18,6 +18,12 @@ _LIGHT = 235
 
 def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
     """A JPEG of at most `side` pixels as a data address; None for what cannot be shown."""
+    small = scaled(data, side, quality)
+    return None if small is None else "data:image/jpeg;base64," + base64.b64encode(small).decode()
+
+
+def scaled(data: bytes, side: int, quality: int) -> bytes | None:
+    """A JPEG of at most `side` pixels, transparent parts laid on a ground; None for what cannot be shown."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -29,7 +35,7 @@ def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
         return None
 
 
-def _small(image: Image.Image, side: int, quality: int) -> str:
+def _small(image: Image.Image, side: int, quality: int) -> bytes:
     if image.format == "JPEG":
         image.draft("RGB", (side * 2, side * 2))
     # Palettes are read first: their numbers are no colours that could be averaged.
@@ -42,7 +48,7 @@ def _small(image: Image.Image, side: int, quality: int) -> str:
     small.thumbnail((side, side))
     sink = io.BytesIO()
     small.save(sink, "JPEG", quality=quality, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(sink.getvalue()).decode()
+    return sink.getvalue()
 
 
 def _ground(layered: Image.Image) -> tuple[int, int, int, int]:

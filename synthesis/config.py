@@ -224,10 +224,8 @@ def addresses_of(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
-class VerifyConfig(BaseModel):
+class VerifyConfig(ChainConfig):
     """Settings of `verify_triplets`: when a rank of the target on its page is a fault."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text_weight: float = Field(
         default=0.5, ge=0, le=1, description="share of the text in the score of text and query image together"

@@ -78,6 +78,11 @@ def load_prompt(name: str) -> Prompt:
     return Prompt(name, version[1], demonstrations, source)
 
 
+def has_prompt(name: str) -> bool:
+    """Whether there is a prompt of this name."""
+    return files("synthesis.prompts").joinpath(f"{name}.jinja").is_file()
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
@@ -85,7 +90,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - prompts are no HTML
+        autoescape=False,
     )
     environment.filters["data"] = marked
     environment.filters["plain"] = plain

@@ -14,18 +14,18 @@ from synthesis.tasks.interface import Ask
 #: Characters of a bad answer that are shown to the model when it is asked again.
 _SHOWN = 2000
 _AGAIN = (
-    "That answer could not be read. Give the same answer once more, in exactly the form that was asked for, and nothing "
-    "around it."
+    "That answer could not be read. Give the same answer once more, in exactly the form that was asked for, and "
+    "nothing around it."
 )
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question to a model. Everything in it but the id decides the answer.
+    """One question to a model. Everything in it but its id and `follows` decides the answer.
 
     `parameters`: `temperature`, `max_tokens`, `seed`, and where they matter `schema` (a JSON schema), `grammar` (GBNF)
     and `image_side` (pixels to which the longer side of each image is scaled down). `messages` as `Prompt.render` makes
-    them: images stand there as numbers into `image_ids`.
+    them: images stand there as numbers into `image_ids`. `follows`: the request whose answer could not be read.
     """
 
     request_id: str
@@ -35,6 +35,7 @@ class Request:
     parameters: Mapping[str, Any]
     messages: Sequence[Message]
     image_ids: tuple[str, ...] = ()
+    follows: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: what writers take."""
@@ -73,7 +74,7 @@ def again(request: Request, bad_answer: str) -> Request:
     """The request that asks once more after an answer that could not be read."""
     shown = bad_answer.strip()[:_SHOWN] or "(nothing)"
     messages = [*request.messages, {"role": "assistant", "content": shown}, {"role": "user", "content": _AGAIN}]
-    return _named(replace(request, messages=messages))
+    return _named(replace(request, messages=messages, follows=request.request_id))
 
 
 def canonical(request: Request) -> str:

@@ -1,130 +1,141 @@
-"""Pairs and answers to triplets: parsing, filters, backward texts, the best text of each pair."""
+"""Rows that have gone along a chain to triplets: backward texts, filters, the best text of each pair."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.ids import digest, triplet_id
 from schemas.outcomes import Outcomes
-from synthesis.config import WriteConfig
+from schemas.tables import PAIRS
+from synthesis.chain import Chain, ChainRows, Unanswered, Written
+from synthesis.config import FilterConfig
 from synthesis.filters import fault
-from synthesis.requests import Variables
-from synthesis.tasks import Candidate, Task
-from synthesis.tasks.interface import UnparsableError
 from synthesis.words import words
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model said to a request: its text, the prompt (name@version) and the model that it came from."""
-
-    text: str
-    prompt: str
-    model: str
+#: Of several reasons for which a pair has no text the one that tells most.
+_FIRST = ("failed", "deferred")
 
 
-@dataclass(frozen=True)
-class Unanswered:
-    """Why there is no answer for a pair: nothing to ask, a request that was refused, or (`failed`) one that may work
-    another time."""
+def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -> None:
+    """Pairs of whole pages, with what was written for each, to rows of `triplets`.
 
-    reason: str
-    failed: bool = False
-
-
-def write_triplets(
-    pairs: Iterable[tuple[Mapping[str, Any], Answer | Unanswered]], task: Task, config: WriteConfig, outcomes: Outcomes
-) -> None:
-    """Pairs of whole pages, each with the answer to its request or the reason why it has none.
-
-    Unit `text`: each text of an answer; rejected `unparsable_answer`, the filters' reasons, `no_reversed_pair`,
-    `duplicate`. Unit `pair`: kept with a row of `triplets`; rejected `text_missing`, `nothing_new`, `no_answer`,
-    `no_good_text`; failed with the error of its request.
+    Unit `text`: rejected for the filters' reasons, `no_reversed_pair`, `duplicate`. Unit `pair`: kept with a row;
+    rejected with the reason of the task that had nothing (`text_missing`, `nothing_new`, `no_answer`, …), or
+    `no_good_text` where there were texts; failed or deferred with its request.
     """
-    listed = [(dict(pair), answer) for pair, answer in pairs]
-    by_ends = {(pair["page_id"], pair["query_image_id"], pair["target_image_id"]): pair for pair, _ in listed}
-    texts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for pair, answer in listed:
-        if isinstance(answer, Unanswered):
-            continue
-        for candidate in _candidates(pair, answer, task, outcomes):
-            home = pair
-            if candidate.direction == "backward":
-                reverse = (pair["page_id"], pair["target_image_id"], pair["query_image_id"])
+    by_ends = {
+        (row["page_id"], row["query_image_id"], row["target_image_id"]): number for number, row in enumerate(rows.rows)
+    }
+    texts: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    wrote: set[int] = set()
+    for number, row in enumerate(rows.rows):
+        for written in rows.texts[number]:
+            wrote.add(number)
+            home, text = number, written.candidate.text
+            if written.candidate.direction == "backward":
+                reverse = (row["page_id"], row["target_image_id"], row["query_image_id"])
                 if reverse not in by_ends:
-                    _reject(outcomes, "no_reversed_pair", pair, candidate.text, candidate.text)
+                    _reject(outcomes, "no_reversed_pair", row, text, text)
                     continue
                 home = by_ends[reverse]
-            dropped = fault(candidate.text, home, config.filters)
+            dropped = fault(text, rows.rows[home], filters)
             if dropped is not None:
-                _reject(outcomes, dropped[0], home, candidate.text, dropped[1])
+                _reject(outcomes, dropped[0], rows.rows[home], text, dropped[1])
                 continue
-            texts[home["pair_id"]].append(_instruction(candidate, answer))
-    for pair, answer in listed:
-        _finish(pair, answer, texts[pair["pair_id"]], outcomes)
+            texts[home].append(instruction_of(written))
+    for number, row in enumerate(rows.rows):
+        reasons = rows.reasons[number].values()
+        _finish(row, texts[number], _why(reasons, number in wrote), outcomes)
 
 
-def _candidates(pair: Mapping[str, Any], answer: Answer, task: Task, outcomes: Outcomes) -> list[Candidate]:
-    try:
-        found = list(task.format_output(answer.text, Variables.of_pair(pair)))
-    except UnparsableError as error:
-        outcomes.entered("text")
-        outcomes.rejected("text", "unparsable_answer", id=pair["pair_id"], url=pair["page_url"], detail=str(error))
-        return []
-    outcomes.entered("text", len(found))
-    return found
+def write_image_texts(rows: ChainRows, chain: Chain, outcomes: Outcomes) -> None:
+    """What was written of images alone: rows of `written_captions` and of `text_triplets`."""
+    for key in sorted(rows.facts):
+        facts = rows.facts[key]
+        for task, _ in chain.tasks:
+            source = rows.sources.get((key, task.name))
+            if source is None:
+                continue
+            made = {"method": task.name, "model": source.model, "prompt": source.prompt}
+            place = {"page_id": key[0], "image_id": key[1]}
+            if task.name.startswith("caption") and facts.get("caption"):
+                outcomes.row("written_captions", {**place, "text": facts["caption"], **made})
+            if triplet := facts.get("text_triplet" if task.name == "text_triplets" else ""):
+                name = digest("text_triplet", *(triplet[part] for part in ("caption", "edit", "edited")))[:32]
+                outcomes.row("text_triplets", {"text_triplet_id": name, **place, **triplet, **made})
+                outcomes.out("text_triplet")
 
 
-def _finish(
-    pair: Mapping[str, Any], answer: Answer | Unanswered, texts: list[dict[str, Any]], outcomes: Outcomes
-) -> None:
-    outcomes.entered("pair")
-    kept: list[dict[str, Any]] = []
-    seen: set[tuple[str, ...]] = set()
-    # Better scores first; a sort keeps the order in which a model gave equal ones.
-    for text in sorted(texts, key=lambda text: -(text["score"] if text["score"] is not None else 0.0)):
-        same = tuple(words(text["text"]))
-        if same in seen:
-            _reject(outcomes, "duplicate", pair, text["text"], text["text"])
-            continue
-        seen.add(same)
-        kept.append(text)
-    outcomes.kept("text", len(kept))
-    if not kept:
-        name, url = pair["pair_id"], pair["page_url"]
-        if isinstance(answer, Answer):
-            outcomes.rejected("pair", "no_good_text", id=name, url=url)
-        elif answer.failed:
-            outcomes.failed("pair", answer.reason, id=name, url=url)
-        else:
-            outcomes.rejected("pair", answer.reason, id=name, url=url)
-        return
-    best = kept[0]["text"]
-    outcomes.row(
-        "triplets", {**pair, "triplet_id": triplet_id(pair["pair_id"], best), "instruction": best, "instructions": kept}
-    )
-    outcomes.kept("pair")
-    outcomes.out("triplet")
-
-
-def _instruction(candidate: Candidate, answer: Answer) -> dict[str, Any]:
+def instruction_of(written: Written) -> dict[str, Any]:
+    """A text as `instructions` hold it, not verified yet."""
+    candidate, source = written.candidate, written.source
     count = len(words(candidate.text))
     return {
         "text": candidate.text,
         "category": candidate.category,
         "direction": candidate.direction,
-        "length": "short" if count <= 8 else "medium" if count <= 20 else "fine",
-        "method": candidate.method,
-        "model": answer.model,
-        "prompt": answer.prompt,
+        "length": candidate.length or ("short" if count <= 8 else "medium" if count <= 20 else "fine"),
+        "method": written.method,
+        "model": source.model if source is not None else None,
+        "prompt": source.prompt if source is not None else None,
         "score": candidate.score,
         "verdict": "unchecked",
+        "keep": list(candidate.keep) or None,
+        "add": list(candidate.add) or None,
+        "remove": list(candidate.remove) or None,
+        "change": list(candidate.change) or None,
     }
 
 
-def _reject(outcomes: Outcomes, reason: str, pair: Mapping[str, Any], text: str, detail: str) -> None:
-    name = digest("text", pair["pair_id"], text)[:32]
-    outcomes.rejected("text", reason, id=name, url=pair["page_url"], detail=detail)
+def _why(reasons: Any, wrote: bool) -> Unanswered:
+    """Why a pair has no text: what may change comes first, then texts that were not good enough."""
+    found: list[Unanswered] = list(reasons)
+    for kind in _FIRST:
+        waiting = next((one for one in found if one.kind == kind), None)
+        if waiting is not None:
+            return waiting
+    unread = any(one.reason == "unparsable_answer" for one in found)
+    return Unanswered("no_good_text") if wrote or unread or not found else found[-1]
+
+
+def _finish(row: Mapping[str, Any], texts: list[dict[str, Any]], why: Unanswered, outcomes: Outcomes) -> None:
+    outcomes.entered("pair")
+    kept: list[dict[str, Any]] = []
+    seen: set[tuple[str, ...]] = set()
+    # Better scores first; a sort keeps the order in which tasks and models gave equal ones.
+    for text in sorted(texts, key=lambda text: -(text["score"] if text["score"] is not None else 0.0)):
+        same = tuple(words(text["text"]))
+        if same in seen:
+            _reject(outcomes, "duplicate", row, text["text"], text["text"])
+            continue
+        seen.add(same)
+        kept.append(text)
+    outcomes.kept("text", len(kept))
+    if not kept:
+        tell = {"rejected": outcomes.rejected, "failed": outcomes.failed, "deferred": outcomes.deferred}[why.kind]
+        tell("pair", why.reason, id=row["pair_id"], url=row["page_url"])
+        return
+    best = kept[0]["text"]
+    outcomes.row(
+        "triplets",
+        {
+            **columns_of_pair(row),
+            "triplet_id": triplet_id(row["pair_id"], best),
+            "instruction": best,
+            "instructions": kept,
+        },
+    )
+    outcomes.kept("pair")
+    outcomes.out("triplet")
+
+
+def columns_of_pair(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `pairs` without the facts that steps have added to it."""
+    return {name: row[name] for name in PAIRS.schema.names if name in row}
+
+
+def _reject(outcomes: Outcomes, reason: str, row: Mapping[str, Any], text: str, detail: str) -> None:
+    name = digest("text", row["pair_id"], text)[:32]
+    outcomes.rejected("text", reason, id=name, url=row["page_url"], detail=detail)

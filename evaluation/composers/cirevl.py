@@ -16,7 +16,7 @@ import numpy.typing as npt
 from evaluation.composers.cirevl_prompts import CIREVL_PROMPTS, PROMPTS_VERSION
 from evaluation.unit_vectors import FloatArray, checked, float_type, unit
 from schemas.ids import request_id
-from schemas.protocols import Captioner, Float32Array, InstructionWriter, TextEncoder
+from schemas.protocols import Captioner, Float32Array, InstructionWriter, TextEncoder, answers_in_order
 
 #: What a line of an answer starts with to be the description.
 MARKER = "Edited Description:"
@@ -81,7 +81,7 @@ def describe_edits(
     for query, number in asked:
         chosen = base if descriptions == 1 else {**base, "seed": number}
         requests.append(_request(captions[query] or "", instructions[query], style, writer.name, chosen))
-    answers = writer.write(requests) if requests else []
+    answers = answers_in_order(writer, requests)
     outcomes: Counter[str] = Counter()
     texts: list[list[str]] = [[] for _ in captions]
     for (query, _), answer in zip(asked, answers, strict=True):

@@ -1,0 +1,136 @@
+"""Shard jobs that answer the requests of one step: what no store answers is asked of the step's model."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beam_jobs.chain_rows import OWN, ChainSpec, Place, advanced
+from beam_jobs.image_places import ImagePlace, ImageReader
+from beam_jobs.index_step import answer_map
+from beam_jobs.shard_job import Shard
+from beam_jobs.shard_writer import ShardWriter, WrittenShard
+from beam_jobs.supervised import child
+from beam_jobs.workspace import Workspace
+from schemas.storage import Folder
+from schemas.thumbnails import scaled
+from synthesis.asking import Asking, answer
+from synthesis.chain import Question, follow_up
+from synthesis.costs import Budget, Price
+from synthesis.requests import Request
+from synthesis.store import GenerationStore, read_answers_of
+from synthesis.writers import load_writer
+
+#: Scaled images that a worker keeps: neighbouring requests show the same ones.
+_KEPT = 128
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class AnswerJob:
+    """Answers the requests that some shards of a chain own. `lanes`: among how many workers the endpoint's concurrency
+    is divided; each runs its shards one after the other, so that the limit holds over all workers without a word
+    between them."""
+
+    workspace: Workspace
+    spec: ChainSpec
+    link: int
+    plans: tuple[str, ...]
+    store: str
+    lanes: int = 1
+    price: Price | None = None
+
+    @property
+    def stage(self) -> str:
+        """A job for each step."""
+        return self.spec.job(self.spec.chain.links[self.link].name)
+
+    def run(self, shard: Shard, writer: ShardWriter) -> None:
+        """The model runs in a child process, which is asked for again where it crashes."""
+        config = self.spec.chain.links[self.link].config
+        limit = config.attempts * (2 * config.timeout + config.max_wait) + 60
+        arguments = (self, shard.key, writer.attempt, shard.work)
+        writer.take(child("write", limit).call("beam_jobs.answer_requests:answer_in_child", *arguments))
+
+
+def answer_in_child(
+    job: AnswerJob, key: str, attempt: str, work: Mapping[str, Any], *, mark: Any, quarantine: Mapping[str, str]
+) -> WrittenShard:
+    """Put the rows of the shards together and answer what they own. The model is loaded only if no store has it all."""
+    workspace, link = job.workspace, job.spec.chain.links[job.link]
+    writer = ShardWriter(workspace, job.stage, key, attempt)
+    questions, requests = _owned(job, work)
+    config = link.config
+    asking = Asking(
+        GenerationStore(Folder(job.store), f"{job.stage}/{work['store']}"),
+        config,
+        None if config.backend == "batch" else lambda: load_writer(config, job.lanes),
+        follow_up(questions, link.step),
+        _images(workspace, work["images"]),
+        mark,
+        quarantine,
+        Budget(work["max_requests"], work["max_cost"], job.price),
+    )
+    known = _known(workspace, work["hints"], frozenset(requests)) if not work["fresh"] else {}
+    usage = answer(requests.values(), asking, writer, known)
+    writer.notes["usage"] = [[*of, dict(counted)] for of, counted in sorted(usage.tokens.items())]
+    writer.notes["sent"] = usage.sent
+    return writer.close()
+
+
+def _owned(job: AnswerJob, work: Mapping[str, Any]) -> tuple[dict[str, Question], dict[str, Request]]:
+    chain = job.spec.chain
+    link = chain.links[job.link]
+    questions: dict[str, Question] = {}
+    requests: dict[str, Request] = {}
+    for member in work["members"]:
+        place = Place(member["source"], member["number"], tuple(member["owners"]))
+        owners = answer_map(job.workspace, member["asked"])
+        rows = advanced(job.workspace, job.spec, place, job.plans, chain=chain)
+        for question in rows.questions(link):
+            for request in question.requests:
+                if owners.get(request.request_id) == OWN and request.request_id not in requests:
+                    requests[request.request_id] = request
+                    questions[request.request_id] = question
+    return questions, requests
+
+
+def _known(workspace: Workspace, hints: Sequence[str | None], wanted: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """Answers that lie in other stores, by where an index step found them. The first that is still there stands."""
+    found: dict[str, dict[str, Any]] = {}
+    by_file: dict[tuple[str, str], set[str]] = {}
+    for path in hints:
+        for request_id, places in answer_map(workspace, path).items():
+            if request_id in wanted:
+                for folder, name in json.loads(places):
+                    by_file.setdefault((folder, name), set()).add(request_id)
+    for (folder, name), ids in sorted(by_file.items()):
+        for row in read_answers_of(Folder(folder), name, frozenset(ids)):
+            found.setdefault(row["request_id"], row)
+    return found
+
+
+def _images(workspace: Workspace, paths: Sequence[str | None]) -> Callable[[Sequence[str], int], Sequence[bytes]]:
+    """A reader of scaled images. Raises ValueError for one that cannot be read."""
+    places: dict[str, ImagePlace] = {}
+    for path in paths:
+        places |= {name: ImagePlace.unpack(data) for name, data in answer_map(workspace, path).items()}
+    reader = ImageReader(workspace, places)
+    kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+
+    def one(image_id: str, side: int) -> bytes:
+        if (image_id, side) not in kept:
+            if image_id not in places:
+                raise ValueError(f"{image_id} is nowhere")
+            small = scaled(reader.fetch([image_id])[image_id], side, _QUALITY)
+            if small is None:
+                raise ValueError(f"{image_id} cannot be decoded")
+            kept[image_id, side] = small
+            if len(kept) > _KEPT:
+                kept.popitem(last=False)
+        return kept[image_id, side]
+
+    return lambda image_ids, side: [one(image_id, side) for image_id in image_ids]

@@ -1,0 +1,130 @@
+"""The rows of one shard on their way along a chain of tasks, put together again wherever they are needed.
+
+Nothing of a row travels: a shard's rows are read where they lie, and the answers to the steps before where their owners
+wrote them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beam_jobs.index_step import answer_map
+from beam_jobs.session import asker
+from beam_jobs.tables import rows
+from beam_jobs.workspace import Workspace
+from schemas.outcomes import IgnoredOutcomes, Outcomes
+from synthesis.chain import Answer, Answers, Chain, ChainRows, Unanswered, make_chain
+from synthesis.config import ChainConfig
+
+#: What an index step says to the shard that owns a request; to others it names the owner.
+OWN = b"-"
+
+RowsReader = Callable[[Workspace, Mapping[str, Any]], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class ChainSpec:
+    """A stage's chain: its settings, and `module:function` that reads the rows of a source (what a stage plans for one
+    of its shards, plain values)."""
+
+    stage: str
+    reader: str
+    config: ChainConfig
+
+    @property
+    def chain(self) -> Chain:
+        """The tasks."""
+        return make_chain(self.config)
+
+    def job(self, link: str) -> str:
+        """The job that answers a step: `write_instructions.caption_detailed-check`."""
+        return f"{self.stage}.{link.replace('.', '-')}"
+
+    def read(self, workspace: Workspace, source: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of a source."""
+        module, _, name = self.reader.partition(":")
+        reader: RowsReader = getattr(importlib.import_module(module), name)
+        return reader(workspace, source)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A shard of a chain: what its rows are read from, its number in the plan, and for each step that is answered the
+    answers of the index step that named the owners of its requests."""
+
+    source: Mapping[str, Any]
+    number: int
+    owners: tuple[str | None, ...] = ()
+
+
+def advanced(
+    workspace: Workspace,
+    spec: ChainSpec,
+    place: Place,
+    plans: Sequence[str],
+    outcomes: Outcomes | None = None,
+    chain: Chain | None = None,
+) -> ChainRows:
+    """The rows of a shard after as many steps as there are plans. What became of their texts is told to `outcomes`."""
+    found = ChainRows(spec.read(workspace, place.source))
+    links = (chain or spec.chain).links
+    told = outcomes or IgnoredOutcomes()
+    for link, plan, owners in zip(links, plans, place.owners, strict=False):
+        answers = read_answers(workspace, spec.job(link.name), plan, asker(place.number), owners)
+        found.take(link, answers, told)
+    return found
+
+
+def read_answers(workspace: Workspace, job: str, plan: str, own: str, owners: str | None) -> Answers:
+    """The answers to the requests of one shard, wherever their owners wrote them."""
+    keys: Mapping[str, str] = workspace.folder.read_json(plan)
+    wanted: dict[str, set[str]] = {}
+    for request_id, owner in answer_map(workspace, owners).items():
+        key = keys.get(own if owner == OWN else owner.decode())
+        if key is not None:
+            wanted.setdefault(key, set()).add(request_id)
+    by_request: dict[str, Answer | Unanswered] = {}
+    chosen: dict[str, int] = {}
+    columns = ["request_id", "text", "prompt", "model", "follows"]
+    for key in sorted(wanted):
+        manifest, ids = workspace.manifests(job, [key])[0], wanted[key]
+        for row in rows(workspace, manifest, "generations", columns):
+            if row["request_id"] in ids or row["follows"] in ids:
+                by_request[row["request_id"]] = Answer(row["text"], row["prompt"], row["model"])
+        for row in rows(workspace, manifest, "choices"):
+            if row["request_id"] in ids:
+                chosen[row["request_id"]] = row["sample"]
+        _read_unanswered(workspace, manifest, by_request)
+    return Answers(by_request, chosen)
+
+
+def _read_unanswered(workspace: Workspace, manifest: Any, found: dict[str, Answer | Unanswered]) -> None:
+    """Requests without an answer are few: follow-ups among them are found by their ids alone."""
+    for row in rows(workspace, manifest, "rejected", ["unit", "id", "reason"]):
+        if row["unit"] == "request":
+            failed = row["reason"].startswith("error:")
+            # Of refusals a row need not know the kind.
+            reason = row["reason"].removeprefix("error:") if failed else "no_answer"
+            found[row["id"]] = Unanswered(reason, "failed" if failed else "rejected")
+    for row in rows(workspace, manifest, "deferred", ["unit", "id", "reason"]):
+        if row["unit"] == "request":
+            found[row["id"]] = Unanswered(row["reason"], "deferred")
+
+
+def write_plan(workspace: Workspace, job: str, keys: Mapping[str, str], name: str) -> str:
+    """Note which answer shard each shard's requests are in; returns the note's path."""
+    path = f"_work/plans/{job}/{name}.json"
+    workspace.folder.create(path, json.dumps(dict(sorted(keys.items()))).encode())
+    return path
+
+
+def image_ids_of(found: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The images that rows of pairs or triplets, and what they are judged among, name."""
+    ids: set[str] = set()
+    for row in found:
+        ids |= {row["query_image_id"], row["target_image_id"], *(row.get("distractors") or ())}
+    return ids

@@ -1,0 +1,218 @@
+"""Runs a chain: for each step who owns which request, then the answers, then the next step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from beam_jobs.answer_requests import AnswerJob
+from beam_jobs.chain_index import SHOWS_IMAGES, ImagePlaces, ImageSource, OwnersStep, StoredStep, StoreFiles, Wanted
+from beam_jobs.chain_rows import ChainSpec, Place, write_plan
+from beam_jobs.image_places import image_sources
+from beam_jobs.index_step import Answers
+from beam_jobs.session import Session, asker
+from beam_jobs.shard_job import Shard
+from beam_jobs.workspace import Manifest, basis_of
+from schemas.errors import ConfigurationError
+from schemas.ids import canonical_json, digest
+from schemas.settings import deciding_fields
+from synthesis.chain import Link
+from synthesis.config import WriteConfig
+from synthesis.costs import load_prices
+from synthesis.prompt_files import has_prompt, load_prompt
+from synthesis.store import OWN_PARTS, store_files
+
+VERSION = "3"
+#: Requests of a shard, about: what a worker holds at once. Models in this process get small ones, since they are slow.
+_SHARD_REQUESTS = 2048
+_SHARD_REQUESTS_IN_PROCESS = 128
+#: Files of a store that one task of an index step reads.
+_FILES = 64
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where answers are: `own` is written to, all are read; and what may be spent."""
+
+    own: str
+    others: tuple[str, ...] = ()
+    max_requests: int | None = None
+    max_cost: float | None = None
+    prices: str | None = None
+
+    @classmethod
+    def of(cls, config: WriteConfig, output: str) -> Stores:
+        """The stores of a run: its own in the output folder, unless one is named."""
+        own = config.generations[0] if config.generations else f"{output.rstrip('/')}/{OWN_PARTS}"
+        return cls(own, config.generations[1:], config.max_requests, config.max_cost, config.prices)
+
+
+@dataclass
+class ChainRun:
+    """What a chain has come to: a shard for each source, with what is needed to put its rows together, and the
+    manifests of all answers."""
+
+    places: list[Place]
+    plans: list[str] = field(default_factory=list)
+    answered: list[Manifest] = field(default_factory=list)
+    sent: int = 0
+    cost: float = 0.0
+
+    def digest_of(self, number: int) -> str:
+        """Digest of what a shard's rows depend on beside their source."""
+        return digest(*self.plans, *(owners or "" for owners in self.places[number].owners))
+
+
+def run_chain(
+    session: Session, spec: ChainSpec, sources: Sequence[Mapping[str, Any]], basis: str, stores: Stores
+) -> ChainRun:
+    """Answer all steps of a chain. `basis`: digest of the sources. Results of steps that the chain no longer has end."""
+    run = ChainRun([Place(source, number) for number, source in enumerate(sources)])
+    links = spec.chain.links
+    for number, link in enumerate(links):
+        basis = digest("chain", basis, asking_digest(link), VERSION)
+        _answer_link(session, spec, number, run, basis, stores)
+        basis = basis_of(run.answered, basis)
+    session.let_go(spec.stage, {spec.job(link.name) for link in links})
+    return run
+
+
+def asking_digest(link: Link) -> str:
+    """Digest of what decides the requests of a step: filters do not, so that changing one calls no model."""
+    settings = canonical_json(deciding_fields(link.config))
+    return digest("asking", link.name, settings, _source(link.name), _source(link.task.name))
+
+
+def _source(name: str) -> str:
+    return load_prompt(name).source if has_prompt(name) else ""
+
+
+def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, basis: str, stores: Stores) -> None:
+    workspace, link = session.workspace, spec.chain.links[number]
+    owners = session.index(OwnersStep(workspace, spec, number, tuple(run.plans)), run.places, basis)
+    images = _image_places(session, spec, run, basis) if SHOWS_IMAGES in owners else {}
+    prices = load_prices(stores.prices)
+    price = prices.get(link.config.model)
+    if stores.max_cost is not None and price is None and link.config.backend in ("openai", "batch"):
+        raise ConfigurationError(
+            f"max_cost needs the price of {link.config.model!r}: add it to the file that write_instructions.prices "
+            "names."
+        )
+    lanes = _lanes(session, link)
+    job = AnswerJob(workspace, spec, number, tuple(run.plans), stores.own, lanes, price)
+    packed = _packed(run.places, owners, images, link)
+    forced = session.forced_times(job.stage)
+    planned = []
+    left, left_cost = _left(stores, run)
+    weights = sum(weight for _, weight in packed)
+    for members, weight in packed:
+        # What a shard owns are ids of requests, in which everything is that decides the answers.
+        store = session.shard_key(job.stage, VERSION, *(one["digest"] for one in members))
+        share = None if left_cost is None else left_cost * weight / max(1, weights)
+        most = None if left is None else min(left, weight)
+        if left is not None and most is not None:
+            left -= most
+        binding = [] if most is None or most == weight else [f"requests {most}"]
+        binding += [] if share is None else [f"cost {share:.9f}"]
+        key = digest("budget", store, *binding)[:32] if binding else store
+        work = {
+            "members": [{name: one[name] for name in ("source", "number", "owners", "asked")} for one in members],
+            "images": [one["images"] for one in members],
+            "store": store,
+            "fresh": bool(forced),
+            "hints": [],
+            "max_requests": most if binding else None,
+            "max_cost": share,
+        }
+        planned.append((Shard(key, work), [asker(one["number"]) for one in members]))
+    shards = [shard for shard, _ in planned]
+    if not forced and (session.missing(job.stage, shards) or session.retry_failed):
+        shards = _with_hints(session, run, owners, stores, basis, planned)
+    manifests = session.shards(job, shards, lanes=lanes if link.config.backend == "openai" else None)
+    keys = {name: manifest.key for (_, names), manifest in zip(planned, manifests, strict=True) for name in names}
+    run.plans.append(write_plan(workspace, job.stage, keys, digest("plan", canonical_json(keys))[:32]))
+    run.answered += manifests
+    run.places = [Place(one.source, one.number, (*one.owners, _path(owners, one.number))) for one in run.places]
+    for manifest in manifests:
+        run.sent += int(manifest.notes.get("sent", 0))
+        for *_, counted in manifest.notes.get("usage", ()):
+            if price is not None:
+                run.cost += price.cost(counted["prompt_tokens"], counted["completion_tokens"])
+
+
+def _left(stores: Stores, run: ChainRun) -> tuple[int | None, float | None]:
+    requests = None if stores.max_requests is None else max(0, stores.max_requests - run.sent)
+    return requests, None if stores.max_cost is None else max(0.0, stores.max_cost - run.cost)
+
+
+def _lanes(session: Session, link: Link) -> int:
+    wanted = link.config.lanes or session.engine.workers
+    return max(1, min(wanted, link.config.concurrency)) if link.config.backend == "openai" else 1
+
+
+def _packed(
+    places: Sequence[Place], owners: Mapping[str, Answers], images: Mapping[str, Answers], link: Link
+) -> list[tuple[list[dict[str, Any]], int]]:
+    """Shards of a chain in groups of about as many requests as one answer shard holds, with their number."""
+    target = _SHARD_REQUESTS if link.config.backend in ("openai", "batch") else _SHARD_REQUESTS_IN_PROCESS
+    groups: list[tuple[list[dict[str, Any]], int]] = []
+    members: list[dict[str, Any]] = []
+    weight = 0
+    for place in places:
+        found = owners.get(asker(place.number))
+        if found is None or not found.weight:
+            continue
+        members.append(
+            {
+                "source": dict(place.source),
+                "number": place.number,
+                "owners": list(place.owners),
+                "asked": found.path,
+                "digest": found.digest,
+                "images": _path(images, place.number),
+            }
+        )
+        weight += found.weight
+        if weight >= target:
+            groups.append((members, weight))
+            members, weight = [], 0
+    return [*groups, (members, weight)] if members else groups
+
+
+def _with_hints(
+    session: Session,
+    run: ChainRun,
+    owners: Mapping[str, Answers],
+    stores: Stores,
+    basis: str,
+    planned: Sequence[tuple[Shard, Sequence[str]]],
+) -> list[Shard]:
+    """The shards, told where the stores answer their requests. This decides nothing but what is asked, and so is no
+    part of their keys."""
+    output = session.workspace.path.rstrip("/")
+    folders = [output, *(path for path in (stores.own, *stores.others) if not path.startswith(f"{output}/"))]
+    files = [file for path in dict.fromkeys(folders) for file in store_files(path)]
+    if not files:
+        return [shard for shard, _ in planned]
+    tasks: list[StoreFiles | Wanted] = [
+        StoreFiles(tuple(files[first : first + _FILES])) for first in range(0, len(files), _FILES)
+    ]
+    tasks += [Wanted(place.number, _path(owners, place.number)) for place in run.places]
+    hints = session.index(StoredStep(session.workspace), tasks, digest("stored", basis, json.dumps(files)))
+    return [
+        Shard(shard.key, shard.work | {"hints": [_path(hints, int(name)) for name in names]})
+        for shard, names in planned
+    ]
+
+
+def _image_places(session: Session, spec: ChainSpec, run: ChainRun, basis: str) -> dict[str, Answers]:
+    sources = image_sources(session.workspace)
+    tasks: list[Place | ImageSource] = [*run.places, *(ImageSource(number) for number in range(len(sources)))]
+    return session.index(ImagePlaces(session.workspace, spec), tasks, digest(basis, json.dumps(sources)))
+
+
+def _path(answers: Mapping[str, Answers], number: int) -> str | None:
+    found = answers.get(asker(number))
+    return None if found is None else found.path
