@@ -127,16 +127,12 @@ def draw(
 
 
 def allot(counts: Mapping[str, int], size: int) -> dict[str, int]:
-    """Equal parts of `size`; what a small stratum cannot give the others do. Odd ones go to the last by name."""
-    parts = dict.fromkeys(counts, 0)
-    left = min(size, sum(counts.values()))
-    while left:
-        open_ones = [name for name in sorted(counts) if parts[name] < counts[name]]
-        for place, name in enumerate(open_ones):
-            share = left // (len(open_ones) - place) or 1
-            given = min(share, counts[name] - parts[name], left)
-            parts[name] += given
-            left -= given
+    """Equal parts of `size`; what a small stratum cannot give the others do."""
+    parts: dict[str, int] = {}
+    left = size
+    for place, name in enumerate(sorted(counts, key=lambda one: (counts[one], one))):
+        parts[name] = min(counts[name], left // (len(counts) - place))
+        left -= parts[name]
     return parts
 
 
