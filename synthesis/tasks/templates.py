@@ -53,11 +53,13 @@ _PREAMBLE = re.compile(
 )
 _END = re.compile(
     r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bSt)(?<!\bMt)(?<!\bNo)(?<!\bvs)(?<!\bFig)(?<=[^\W\d_]{2})[.!?…](?:\s|\Z)"
-    r"|[.!?…]+\Z|\s[-–—|·•]\s|[;|]\s"
+    r"|[.!?…]+\Z|[;|]\s"
 )
 _ARTICLE = re.compile(r"\A(?:An?|The|Two|Three|Four|Five|Six|Some|Several|Many)\s")
 #: Before these a caption may be cut without becoming another one.
-_JOINTS = frozenset("with and or while which that who in on at near under over behind beside from by for".split())
+_JOINTS = frozenset(
+    "with and or while which that who in on at near under over behind beside from by for - – — | · •".split()
+)
 #: Longer than this is no phrase, nor a script without blanks.
 _CHARACTERS = 80
 
@@ -91,13 +93,12 @@ class Templates:
 def shortened(caption: str, most: int = WORDS) -> str:
     """The beginning of a caption in at most so many words between blanks: its first sentence without "a photo of", cut
     where a part of it ends, with nothing dangling. "" where that is no phrase."""
-    tokens = [token for token in _END.split(_PREAMBLE.sub("", caption), maxsplit=1)[0].split() if words(token)]
+    tokens = _END.split(_PREAMBLE.sub("", caption), maxsplit=1)[0].split()
+    dangling = _JOINTS | {"a", "an", "the"}  # Texts of pages may be cut already.
     if len(tokens) > most:
         tokens = tokens[: _end(tokens, most)]
-        dangling = STOP_WORDS | _JOINTS
-    else:
-        dangling = _JOINTS | {"a", "an", "the"}  # Texts of pages may be cut already.
-    while len(tokens) > 1 and tokens[-1].lower() in dangling:
+        dangling |= STOP_WORDS
+    while tokens and (not words(tokens[-1]) or (len(tokens) > 1 and tokens[-1] in dangling)):
         tokens.pop()
     text = " ".join(tokens).rstrip(" ,;:.!?…")
     if len(text) > _CHARACTERS:
@@ -106,9 +107,10 @@ def shortened(caption: str, most: int = WORDS) -> str:
 
 
 def _end(tokens: Sequence[str], most: int) -> int:
-    """The last place within `most` tokens before a joint or behind a comma that leaves at least half of them."""
+    """The last place within `most` tokens before a joint or a bracket, or behind a comma, that leaves at least half of
+    them."""
     for end in range(most, most // 2 - 1, -1):
-        if tokens[end].lower() in _JOINTS or tokens[end - 1].endswith((",", ";")):
+        if tokens[end].lower() in _JOINTS or tokens[end].startswith(("(", "[")) or tokens[end - 1].endswith(","):
             return end
     return most
 
