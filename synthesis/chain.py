@@ -155,6 +155,7 @@ class ChainRows:
                 self.texts[number].append(Written(candidate, task.name, None))
 
     def _units(self, link: Link) -> Iterator[tuple[Key, Mapping[str, Any], int | None]]:
+        shown = {"show_images": True} if link.config.show_images else {}
         if link.step.unit == "image":
             for key, row in self._images.items():
                 if key not in self._stuck:
@@ -164,7 +165,7 @@ class ChainRows:
             if link.task.name not in self.reasons[number]:
                 stuck = next((self._stuck[key] for key in _keys(row) if key in self._stuck), None)
                 if stuck is None:
-                    yield (row["pair_id"],), self._pair_row(row, number), number
+                    yield (row["pair_id"],), self._pair_row(row, number) | shown, number
                 else:
                     self.reasons[number][link.task.name] = stuck
 
@@ -172,8 +173,10 @@ class ChainRows:
         known = dict(row)
         for side, key in zip(_SIDES, _keys(row), strict=True):
             known |= {f"{side}_{name}": value for name, value in self.facts.get(key, {}).items()}
-        if number is not None and self.texts[number] and "instruction" not in known:
-            known["instruction"] = self.texts[number][0].candidate.text
+        if number is not None and "instruction" not in known:
+            forward = (one.candidate for one in self.texts[number] if one.candidate.direction == "forward")
+            if (best := next(forward, None)) is not None:
+                known["instruction"] = best.text
         return known
 
     def _join(self, link: Link, key: Key, number: int | None, output: Output, source: Answer) -> None:

@@ -20,12 +20,20 @@ class FilterConfig(BaseModel):
     min_words: int = Field(default=2, ge=1, description="words of a text, at least")
     max_words: int = Field(default=30, ge=1, description="words of a text, at most")
     max_chars: int = Field(default=200, ge=1, description="characters of a text, at most")
+    fine_words: int = Field(default=60, ge=1, description="words of a text whose length is fine, at most")
+    fine_chars: int = Field(default=400, ge=1, description="characters of such a text, at most")
     new_word: bool = Field(
         default=True, description="a text must hold a content word that the query image's text lacks"
     )
     verbatim: Literal["drop", "keep"] = Field(
         default="drop", description="texts that are the target's own text word for word"
     )
+
+    def of_length(self, length: str | None) -> FilterConfig:
+        """The filters of texts of this length."""
+        if length != "fine":
+            return self
+        return self.model_copy(update={"max_words": self.fine_words, "max_chars": self.fine_chars})
 
 
 class WriterConfig(BaseModel):
@@ -66,7 +74,7 @@ class WriterConfig(BaseModel):
         json_schema_extra=_OPERATIONAL,
     )
     temperature: float = Field(default=0.0, ge=0, description="sampling temperature; 0 is greedy")
-    max_tokens: int = Field(default=512, ge=8, description="tokens of one answer, at most")
+    max_tokens: int = Field(default=1024, ge=8, description="tokens of one answer, at most")
     seed: int = Field(default=0, description="seed that is sent along; further samples count up from it")
     image_side: int = Field(default=768, ge=16, le=8192, description="pixels of an image's longer side, at most")
     threads: int = Field(
@@ -146,6 +154,10 @@ class TaskConfig(WriterConfig):
         default="alignment",
         description="what the best of several captions is told by: its alignment with the image, or the model's "
         "own likelihood (consensus of the samples where it tells none)",
+    )
+    show_images: bool = Field(
+        default=False,
+        description="show both images to a task that can do without: modification_fine, target_caption, rewrite",
     )
     demonstrations: int = Field(default=5, ge=0, le=8, description="demonstrations that are drawn from a pool")
     demonstration_seed: int = Field(default=0, description="seed of that draw")

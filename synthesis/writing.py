@@ -40,7 +40,7 @@ def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -
                     _reject(outcomes, "no_reversed_pair", row, text, text)
                     continue
                 home = by_ends[reverse]
-            dropped = fault(text, rows.rows[home], filters)
+            dropped = fault(text, rows.rows[home], filters.of_length(written.candidate.length))
             if dropped is not None:
                 _reject(outcomes, dropped[0], rows.rows[home], text, dropped[1])
                 continue

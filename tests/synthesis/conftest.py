@@ -1,4 +1,4 @@
-"""A chat endpoint for the tests of synthesis."""
+"""A chat endpoint and a scripted writer for the tests of synthesis."""
 
 import importlib.util
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 
-def _module():
-    if "lensmith_chat_server" not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            "lensmith_chat_server", Path(__file__).with_name("chat_server.py")
-        )
-        sys.modules["lensmith_chat_server"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["lensmith_chat_server"])
-    return sys.modules["lensmith_chat_server"]
+def _module(name):
+    """A module beside this file: tests have no package, and workers of Beam must find what they unpickle."""
+    known = f"lensmith_{name}"
+    if known not in sys.modules:
+        spec = importlib.util.spec_from_file_location(known, Path(__file__).with_name(f"{name}.py"))
+        sys.modules[known] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[known])
+    return sys.modules[known]
 
 
 @pytest.fixture
@@ -23,9 +23,15 @@ def chat_server():
     opened = []
 
     def make(*arguments, **more):
-        opened.append(_module().ChatServer(*arguments, **more))
+        opened.append(_module("chat_server").ChatServer(*arguments, **more))
         return opened[-1]
 
     yield make
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def scripted_writer():
+    """`ScriptedWriter`."""
+    return _module("scripted_writer").ScriptedWriter

@@ -1,12 +1,11 @@
-import json
-
 from schemas.outcomes import CollectedOutcomes
-from synthesis.config import WriteConfig
-from synthesis.tasks import Candidate, make_task
-from synthesis.tasks.interface import UnparsableError
-from synthesis.writing import Answer, Unanswered, write_triplets
+from schemas.tables import TRIPLETS
+from synthesis.chain import Answer, ChainRows, Unanswered, Written, make_chain
+from synthesis.config import FilterConfig, WriteConfig
+from synthesis.tasks.interface import Candidate
+from synthesis.writing import write_image_texts, write_triplets
 
-CONFIG = WriteConfig(task="magiclens")
+MODEL = Answer("…", "modification_mtcir@1", "some model (1)")
 
 
 def pair(query, target, page="p1", **more):
@@ -18,60 +17,70 @@ def pair(query, target, page="p1", **more):
     )
 
 
-def said(*texts, **more):
-    return Answer(json.dumps({"instructions": list(texts), **more}), "magiclens@2", "some model (1)")
+def written(*texts, method="modification_mtcir", source=MODEL):
+    return [Written(one if isinstance(one, Candidate) else Candidate(one), method, source) for one in texts]
 
 
-def write(pairs, task=None, config=CONFIG):
-    outcomes = CollectedOutcomes()
-    write_triplets(pairs, task or make_task(config), config, outcomes)
+def write(pairs, texts, reasons=None, filters=None):
+    """Triplets of pairs with the texts that were written for each."""
+    rows, outcomes = ChainRows(pairs), CollectedOutcomes()
+    rows.texts = list(texts)
+    for number, found in (reasons or {}).items():
+        rows.reasons[number] = found
+    outcomes.entered("text", sum(map(len, texts)))
+    write_triplets(rows, filters or FilterConfig(), outcomes)
     assert not outcomes.counts.unbalanced()
     return outcomes, outcomes.counts.units
 
 
-class Backwards:
-    """A task whose answers are `direction: text` lines."""
-
-    name = "backwards"
-
-    def format_input(self, variables):
-        raise AssertionError
-
-    def format_output(self, text, variables):
-        lines = [line.split(": ", 1) for line in text.splitlines()]
-        if any(len(line) < 2 for line in lines):
-            raise UnparsableError(text)
-        return [Candidate(one, self.name, None, direction, float(len(one))) for direction, one in lines]
-
-
 def test_a_pair_with_texts_is_a_triplet():
-    item = {"text": "with a red hat", "category": "added_object"}
-    outcomes, units = write([(pair("cat", "dog"), said(item, "show what barks"))])
+    fine = Candidate("with a red hat", "added_object", length="fine", keep=("the cat",), add=("a red hat",))
+    outcomes, units = write([pair("cat", "dog", query_caption="a fact")], [written(fine, "show what barks")])
     (row,) = outcomes.rows("triplets")
     assert row["instruction"] == "with a red hat"
-    assert row["instructions"] == [
-        {
-            "text": "with a red hat",
-            "category": "added_object",
-            "direction": "forward",
-            "length": "short",
-            "method": "magiclens",
-            "model": "some model (1)",
-            "prompt": "magiclens@2",
-            "score": None,
-            "verdict": "unchecked",
-        },
-        row["instructions"][1],
-    ]
+    assert row["instructions"][0] == {
+        "text": "with a red hat",
+        "category": "added_object",
+        "direction": "forward",
+        "length": "fine",
+        "method": "modification_mtcir",
+        "model": "some model (1)",
+        "prompt": "modification_mtcir@1",
+        "score": None,
+        "verdict": "unchecked",
+        "keep": ["the cat"],
+        "add": ["a red hat"],
+        "remove": None,
+        "change": None,
+    }
     assert row["instructions"][1]["text"] == "show what barks"
     assert (units["text"].kept, units["pair"].kept, outcomes.counts.made["triplet"]) == (2, 1, 1)
+    # What steps have said on the way is no column.
+    assert row.keys() <= set(TRIPLETS.schema.names)
+
+
+def test_one_pair_may_carry_texts_of_several_methods():
+    texts = [*written("with a red hat"), *written("show it from behind", method="templates", source=None)]
+    outcomes, _ = write([pair("cat", "dog")], [texts])
+    (row,) = outcomes.rows("triplets")
+    assert [(one["method"], one["model"]) for one in row["instructions"]] == [
+        ("modification_mtcir", "some model (1)"),
+        ("templates", None),
+    ]
 
 
 def test_lengths_are_named_by_words():
     texts = ["a hat " + "x " * count for count in (6, 7, 18, 19)]
-    outcomes, _ = write([(pair("cat", "dog"), said(*texts))])
+    outcomes, _ = write([pair("cat", "dog")], [written(*texts)])
     (row,) = outcomes.rows("triplets")
     assert [one["length"] for one in row["instructions"]] == ["short", "medium", "medium", "fine"]
+
+
+def test_a_fine_text_may_be_longer():
+    long = "a hat " + "x " * 40
+    texts = [Candidate(long, length="fine"), Candidate(long + "y", length="medium"), Candidate(long * 9, length="fine")]
+    _, units = write([pair("cat", "dog")], [written(*texts)])
+    assert (units["text"].kept, units["text"].rejected) == (1, {"too_long": 2})
 
 
 def test_reasons_of_texts():
@@ -83,8 +92,9 @@ def test_reasons_of_texts():
         "the cat",
         "The dog",
         "show " + "x " * 30,
+        "I'm sorry, I cannot help with that",
     ]
-    outcomes, units = write([(pair("cat", "dog"), said(*texts))])
+    outcomes, units = write([pair("cat", "dog")], [written(*texts)])
     assert units["text"].kept == 1
     assert units["text"].rejected == {
         "too_short": 1,
@@ -93,66 +103,85 @@ def test_reasons_of_texts():
         "no_new_content_word": 1,
         "verbatim_target_text": 1,
         "too_long": 1,
+        "refusal": 1,
     }
     assert {row["unit"] for row in outcomes.rows("rejected")} == {"text"}
     assert all(row["url"] == "http://x/p1" and row["detail"] for row in outcomes.rows("rejected"))
 
 
 def test_every_pair_ends_somewhere():
-    pairs = [
-        (pair("a", "b"), said("with a hat")),
-        (pair("a", "c"), Unanswered("text_missing")),
-        (pair("a", "d"), Unanswered("no_answer")),
-        (pair("a", "e"), Unanswered("http_500", failed=True)),
-        (pair("a", "f"), said("hat")),
-        (pair("a", "g"), Answer("no JSON", "p", "m")),
-        (pair("a", "h"), said()),
-    ]
-    outcomes, units = write(pairs)
-    assert units["pair"].kept == 1
-    assert units["pair"].rejected == {"text_missing": 1, "no_answer": 1, "no_good_text": 3}
-    assert units["pair"].failed == {"http_500": 1}
-    assert units["text"].rejected == {"too_short": 1, "unparsable_answer": 1}
-    assert len(outcomes.rows("triplets")) == 1
-
-
-def test_a_backward_text_stands_in_the_row_of_the_reversed_pair():
-    pairs = [
-        (pair("cat", "dog"), Answer("forward: show the barking one\nbackward: show the purring one", "p@1", "m")),
-        (pair("dog", "cat"), Unanswered("no_answer")),
-        (pair("cat", "owl"), Answer("backward: show one with fur", "p@1", "m")),
-        (pair("owl", "cat", page="p2"), Unanswered("no_answer")),
-    ]
-    outcomes, units = write(pairs, Backwards())
-    found = {row["pair_id"]: row["instructions"] for row in outcomes.rows("triplets")}
-    assert {name: [(one["text"], one["direction"]) for one in texts] for name, texts in found.items()} == {
-        "p1/cat>dog": [("show the barking one", "forward")],
-        "p1/dog>cat": [("show the purring one", "backward")],
+    pairs = [pair("a", name) for name in "bcdefgh"]
+    texts = [written("with a hat"), [], [], [], written("hat"), [], []]
+    reasons = {
+        1: {"one": Unanswered("text_missing")},
+        2: {"one": Unanswered("no_answer")},
+        3: {"one": Unanswered("text_missing"), "two": Unanswered("http_500", "failed")},
+        5: {"one": Unanswered("unparsable_answer")},
+        6: {"one": Unanswered("max_requests", "deferred")},
     }
+    outcomes, units = write(pairs, texts, reasons)
+    entry = units["pair"]
+    assert (entry.entered, entry.kept, entry.deferred) == (7, 1, 1)
+    assert entry.rejected == {"text_missing": 1, "no_answer": 1, "no_good_text": 2}
+    assert entry.failed == {"http_500": 1}
+    assert [row["reason"] for row in outcomes.rows("deferred")] == ["max_requests"]
+
+
+def test_a_text_of_one_task_outweighs_what_another_one_lacks():
+    _, units = write([pair("a", "b")], [written("with a hat")], {0: {"two": Unanswered("http_500", "failed")}})
+    assert units["pair"].kept == 1
+
+
+def test_a_backward_text_goes_to_the_reversed_pair():
+    back = Candidate("without the hat", "removed_object", "backward")
+    outcomes, _ = write([pair("cat", "dog"), pair("dog", "cat")], [written("with a hat", back), []])
+    there, home = outcomes.rows("triplets")
+    assert (there["instruction"], home["instruction"]) == ("with a hat", "without the hat")
+    assert home["pair_id"] == "p1/dog>cat"
+    assert home["instructions"][0]["direction"] == "backward"
+    outcomes, units = write([pair("cat", "dog"), pair("dog", "cat", page="p2")], [written(back), []])
     assert units["text"].rejected == {"no_reversed_pair": 1}
-    assert units["pair"].rejected == {"no_good_text": 1, "no_answer": 1}
+    assert not outcomes.rows("triplets")
 
 
-def test_a_backward_text_is_held_against_the_texts_of_its_own_row():
-    pairs = [
-        (pair("cat", "dog"), Answer("backward: show the cat", "p", "m")),
-        (pair("dog", "cat"), Answer("forward: show the cat", "p", "m")),
+def test_backward_texts_meet_the_filters_of_the_pair_that_they_are_of():
+    back = Candidate("the dog", direction="backward")
+    _, units = write([pair("cat", "dog"), pair("dog", "cat")], [written(back), []])
+    # It says what the reversed pair's query shows already.
+    assert units["text"].rejected == {"no_new_content_word": 1}
+
+
+def test_better_scores_come_first_and_equal_ones_as_they_came():
+    texts = [
+        Candidate("with a hat", score=0.1),
+        Candidate("with a scarf", score=0.9),
+        Candidate("on a chair", score=0.1),
     ]
-    outcomes, units = write(pairs, Backwards())
+    outcomes, _ = write([pair("cat", "dog")], [written(*texts)])
     (row,) = outcomes.rows("triplets")
-    assert row["pair_id"] == "p1/dog>cat"
-    assert units["text"].rejected == {"duplicate": 1}
+    assert [one["text"] for one in row["instructions"]] == ["with a scarf", "with a hat", "on a chair"]
 
 
-def test_the_best_score_becomes_the_instruction():
-    answer = Answer("forward: with a hat\nforward: with a large hat\nforward: with one hat", "p", "m")
-    outcomes, _ = write([(pair("cat", "dog"), answer)], Backwards())
-    (row,) = outcomes.rows("triplets")
-    assert row["instruction"] == "with a large hat"
-    assert [one["text"] for one in row["instructions"]] == ["with a large hat", "with one hat", "with a hat"]
+def test_the_triplets_id_follows_pair_and_text():
+    ids = {
+        write([one], [written(text)])[0].rows("triplets")[0]["triplet_id"]
+        for one in (pair("cat", "dog"), pair("cat", "fox"))
+        for text in ("with a hat", "with a scarf")
+    }
+    assert len(ids) == 4
 
 
-def test_filters_are_settings():
-    config = WriteConfig(task="magiclens", filters={"min_words": 1, "verbatim": "keep", "new_word": False})
-    _, units = write([(pair("cat", "dog"), said("hat", "the dog", "the cat"))], config=config)
-    assert units["text"].kept == 3
+def test_texts_of_images_alone_are_tables_of_their_own():
+    chain = make_chain(WriteConfig(chain=("caption", "text_triplets"), model="m"))
+    rows, outcomes = ChainRows([pair("cat", "dog")]), CollectedOutcomes()
+    key = ("p1", "cat")
+    edited = {"caption": "A cat.", "edit": "add a hat", "edited": "A cat with a hat."}
+    rows.facts[key] = {"caption": "A cat.", "text_triplet": edited}
+    rows.sources[key, "caption"] = MODEL
+    rows.sources[key, "text_triplets"] = MODEL
+    write_image_texts(rows, chain, outcomes)
+    (caption,) = outcomes.rows("written_captions")
+    assert (caption["image_id"], caption["text"], caption["method"]) == ("cat", "A cat.", "caption")
+    (triplet,) = outcomes.rows("text_triplets")
+    assert {name: triplet[name] for name in edited} == edited
+    assert (len(triplet["text_triplet_id"]), triplet["method"]) == (32, "text_triplets")

@@ -42,16 +42,12 @@ class Script:
     def __init__(self, answer):
         self.answer, self.asked = answer, []
 
-    def write(self, requests):
-        self.asked += requests
-        results = []
+    def stream(self, requests):
         for request in requests:
+            self.asked.append(request)
             text = self.answer(request)
             error = text if text in {"timeout", "http_500"} else None
-            results.append(
-                {"text": None if error else text, "error": error, "finish_reason": None if error else "stop"}
-            )
-        return results
+            yield request, {"text": None if error else text, "error": error}
 
 
 def obedient(request):

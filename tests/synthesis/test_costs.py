@@ -1,0 +1,67 @@
+import pytest
+
+from schemas.errors import ConfigurationError
+from synthesis.costs import Budget, Price, estimated_tokens, load_prices, tokens_of
+from synthesis.requests import Request
+
+ROW = {"prompt_tokens": 1000, "completion_tokens": 50, "messages": "", "image_ids": [], "text": "fine"}
+
+
+def request(characters=300, most=100):
+    return Request("id", "p", "1", "m", {"max_tokens": most}, [{"role": "user", "content": "x" * characters}])
+
+
+def test_prices_are_by_the_million_tokens():
+    assert Price(input=2.0, output=8.0).cost(500_000, 250_000) == pytest.approx(3.0)
+    # A million tokens at 1,000 a second are 1,000 s of a GPU of 3.6 an hour.
+    served = Price(gpu_hour=3.6, tokens_per_second=1000)
+    assert served.cost(10**9, 10**6) == pytest.approx(1.0)
+    assert served.gpu_hours(3_600_000) == pytest.approx(1.0)
+    assert Price().gpu_hours(5) is None
+
+
+def test_prices_are_read_from_yaml(tmp_path):
+    path = tmp_path / "prices.yaml"
+    path.write_text("qwen: {input: 0.1, output: 0.4}\nlocal: {gpu_hour: 2, tokens_per_second: 500}\n")
+    prices = load_prices(str(path))
+    assert prices["qwen"] == Price(input=0.1, output=0.4)
+    assert prices["local"].tokens_per_second == 500
+    assert load_prices(None) == {}
+    for text in ("qwen: 3", "qwen: {inptu: 1}", "[", "- a"):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=r"input: 0\.1"):
+            load_prices(str(path))
+    with pytest.raises(ConfigurationError, match=r"missing\.yaml"):
+        load_prices(str(tmp_path / "missing.yaml"))
+
+
+def test_tokens_that_nobody_counted_are_estimated():
+    assert tokens_of(ROW) == (1000, 50)
+    unknown = {
+        "prompt_tokens": None,
+        "completion_tokens": None,
+        "messages": "x" * 300,
+        "image_ids": ["a"],
+        "text": "y" * 30,
+    }
+    assert tokens_of(unknown) == (estimated_tokens(300, 1), estimated_tokens(30))
+    assert estimated_tokens(300) == 101
+
+
+def test_a_budget_of_requests_ends():
+    budget = Budget(requests=2)
+    assert [budget.refuse(request()) for _ in range(3)] == [None, None, "max_requests"]
+    assert Budget().refuse(request()) is None
+
+
+def test_a_budget_of_money_is_never_passed():
+    price = Price(input=1.0, output=10.0)
+    budget = Budget(cost=0.005, price=price)
+    first, second = request(), request()
+    # Each may cost about 0.00115: four fit at once, and no fifth before one is paid.
+    assert [budget.refuse(one) for one in (first, second, request(), request(), request())] == [None] * 4 + ["max_cost"]
+    budget.settle(first, {**ROW, "prompt_tokens": 10, "completion_tokens": 1})
+    budget.settle(second, {**ROW, "text": None})
+    assert budget.refuse(request()) is None
+    assert budget.refuse(request()) is None
+    assert budget.refuse(request()) == "max_cost"
