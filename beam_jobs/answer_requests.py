@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.chain_rows import OWN, ChainSpec, Place, advanced
-from beam_jobs.image_places import ImagePlace, ImageReader
+from beam_jobs.image_places import ImagePlace
 from beam_jobs.index_step import answer_map
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
+from beam_jobs.shown_images import ShownImages
 from beam_jobs.supervised import child
 from beam_jobs.workspace import Workspace
 from schemas.storage import Folder
-from schemas.thumbnails import scaled
 from synthesis.asking import Asking, answer
 from synthesis.chain import Question, follow_up
 from synthesis.costs import Budget, Price
 from synthesis.requests import Request
 from synthesis.store import GenerationStore, read_answers_of
 from synthesis.writers import load_writer
-
-#: Scaled images that a worker keeps: neighbouring requests show the same ones.
-_KEPT = 128
-_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -113,24 +108,9 @@ def _known(workspace: Workspace, hints: Sequence[str | None], wanted: frozenset[
     return found
 
 
-def _images(workspace: Workspace, paths: Sequence[str | None]) -> Callable[[Sequence[str], int], Sequence[bytes]]:
-    """A reader of scaled images. Raises ValueError for one that cannot be read."""
+def _images(workspace: Workspace, paths: Sequence[str | None]) -> ShownImages:
+    """A reader of scaled images, by the places that an index step found."""
     places: dict[str, ImagePlace] = {}
     for path in paths:
         places |= {name: ImagePlace.unpack(data) for name, data in answer_map(workspace, path).items()}
-    reader = ImageReader(workspace, places)
-    kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
-
-    def one(image_id: str, side: int) -> bytes:
-        if (image_id, side) not in kept:
-            if image_id not in places:
-                raise ValueError(f"{image_id} is nowhere")
-            small = scaled(reader.fetch([image_id])[image_id], side, _QUALITY)
-            if small is None:
-                raise ValueError(f"{image_id} cannot be decoded")
-            kept[image_id, side] = small
-            if len(kept) > _KEPT:
-                kept.popitem(last=False)
-        return kept[image_id, side]
-
-    return lambda image_ids, side: [one(image_id, side) for image_id in image_ids]
+    return ShownImages(workspace, places)

@@ -48,6 +48,12 @@ class Stores:
         own = config.generations[0] if config.generations else f"{output.rstrip('/')}/{OWN_PARTS}"
         return cls(own, config.generations[1:], config.max_requests, config.max_cost, config.prices)
 
+    def files(self, output: str) -> list[tuple[str, str]]:
+        """Folder and name of every file of answers, those in the output folder first."""
+        output = output.rstrip("/")
+        folders = [output, *(path for path in (self.own, *self.others) if not path.startswith(f"{output}/"))]
+        return [file for path in dict.fromkeys(folders) for file in store_files(path)]
+
 
 @dataclass
 class ChainRun:
@@ -68,7 +74,7 @@ class ChainRun:
 def run_chain(
     session: Session, spec: ChainSpec, sources: Sequence[Mapping[str, Any]], basis: str, stores: Stores
 ) -> ChainRun:
-    """Answer all steps of a chain. `basis`: digest of the sources. Results of steps that the chain no longer has end."""
+    """Answer all steps of a chain. `basis`: digest of the sources. Results of steps that are no part of it end."""
     run = ChainRun([Place(source, number) for number, source in enumerate(sources)])
     links = spec.chain.links
     for number, link in enumerate(links):
@@ -191,9 +197,7 @@ def _with_hints(
 ) -> list[Shard]:
     """The shards, told where the stores answer their requests. This decides nothing but what is asked, and so is no
     part of their keys."""
-    output = session.workspace.path.rstrip("/")
-    folders = [output, *(path for path in (stores.own, *stores.others) if not path.startswith(f"{output}/"))]
-    files = [file for path in dict.fromkeys(folders) for file in store_files(path)]
+    files = stores.files(session.workspace.path)
     if not files:
         return [shard for shard, _ in planned]
     tasks: list[StoreFiles | Wanted] = [

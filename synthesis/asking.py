@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -210,7 +211,7 @@ def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) 
         "parameters": canonical_json(request.parameters),
         "messages": canonical(request),
         "image_ids": list(request.image_ids),
-        "text": _storable(given["text"]),
+        "text": storable(given["text"]),
         "finish_reason": given["finish_reason"],
         "error": None if given["error"] is None else str(given["error"]),
         "prompt_tokens": given.get("prompt_tokens"),
@@ -219,17 +220,18 @@ def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) 
 
 
 def _waiting(request: Request) -> Row:
+    """A row of `batch_requests`: where others sort, the keys of its schema stay in the order of the answer."""
     return {
         "request_id": request.request_id,
         "follows": request.follows,
         "prompt": f"{request.prompt}@{request.version}",
         "model": request.model,
-        "parameters": canonical_json(request.parameters),
+        "parameters": json.dumps(dict(request.parameters), ensure_ascii=False),
         "messages": canonical(request),
         "image_ids": list(request.image_ids),
     }
 
 
-def _storable(text: str | None) -> str | None:
+def storable(text: str | None) -> str | None:
     """Without halves of surrogate pairs, which JSON may hold and UTF-8 may not."""
     return None if text is None else text[:_MAX_TEXT].encode("utf-8", "ignore").decode()
