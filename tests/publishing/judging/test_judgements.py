@@ -89,7 +89,7 @@ def test_answers_about_something_else_are_refused(sample, row):
 
 
 def test_shares_counts_and_agreement_by_hand(sample):
-    """Of method a Ada finds 8 of 10 good, of b 5; Bo judged method a alone and says partly to three of her good ones."""
+    """Of method a Ada finds 8 of 10 good, of b 5; Bo judged method a alone and says partly to three of them."""
     of_a, of_b = ([one.item_id for one in sample.items if one.method == method] for method in "ab")
     ada = dict(zip(of_a, ["good"] * 8 + ["false"] * 2, strict=True))
     ada |= dict(zip(of_b, ["good"] * 5 + ["partly"] * 2 + ["false"] * 2 + ["unclear"], strict=True))
