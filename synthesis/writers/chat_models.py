@@ -1,0 +1,256 @@
+"""Chat models of transformers: how they are loaded, and how a request becomes their input."""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+from PIL import Image
+
+from schemas.errors import ConfigurationError, MissingPackageError
+from synthesis.config import WriterConfig
+from synthesis.writers.checkpoints import GRID_MODELS, INSTALL_TORCHVISION, Checkpoint, checkpoint_of
+from synthesis.writers.encoded_images import BadImageError, decode_image
+from synthesis.writers.grid_processor import GridProcessor
+
+_LOADING = (OSError, ValueError, KeyError, ImportError)
+_PROBES = ("a first probe", "a second probe")
+#: Settings of sampling that a model may bring along: requests bring their own.
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "max_length")
+
+
+class BadRequestError(ValueError):
+    """A request that cannot be put to the model: `no_images`, `bad_image`, `bad_prompt`, `too_long`."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request as tensors: `tokens` int64 (tokens) each, `input_ids` among them; `others`, such as pixels, join those
+    of other requests in their first dimension."""
+
+    tokens: Mapping[str, Any]
+    others: Mapping[str, Any]
+
+
+class ChatModel:
+    """A causal LM or an image-text-to-text model with its tokenizer or processor and chat template."""
+
+    def __init__(self, config: WriterConfig) -> None:
+        """Raises MissingPackageError, ConfigurationError."""
+        try:
+            import torch
+            import transformers
+            from transformers.utils.logging import disable_progress_bar
+        except ImportError as error:
+            raise MissingPackageError(error.name or "transformers", "hub", "the backend transformers") from error
+        disable_progress_bar()
+        torch.set_num_threads(config.threads)
+        self._transformers = transformers
+        self._checkpoint = checkpoint_of(config)
+        self.name = self._checkpoint.name
+        self.device = config.device
+        settings = self._load("AutoConfig")
+        self._sees = type(settings) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+        if not self._sees and type(settings) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+            raise ConfigurationError(f"{self.name!r} ({settings.model_type}) is no language model: name a chat model.")
+        self._processor = self._make_processor(settings) if self._sees else None
+        self.tokenizer = self._processor.tokenizer if self._processor else self._load("AutoTokenizer")
+        self._template = _template_of(self._processor, self.tokenizer)
+        if self._template is None:
+            raise ConfigurationError(
+                f"the model {self.name!r} has no chat template: take one that is tuned for chat, or put "
+                "chat_template.jinja into its folder."
+            )
+        self._special = self._special_tokens()
+        self._system = self._takes_system()
+        self.context: int | None = getattr(settings.get_text_config(), "max_position_embeddings", None)
+        if self._sees:
+            self._try_an_image()
+        self.model = self._load_model()
+        self.revision = str(getattr(self.model.config, "_commit_hash", None) or self._checkpoint.revision or "local")
+        ends = self.model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, (list, tuple)) else [ends]
+        self.ends = frozenset(one for one in (*ends, self.tokenizer.eos_token_id) if one is not None)
+        pad = self.tokenizer.pad_token_id
+        self.pad: int = pad if pad is not None else min(self.ends, default=0)
+
+    def generation(self, tokens: int) -> Any:
+        """The model's own settings for writing (a repetition penalty, for one), greedy, with at most so many tokens."""
+        settings = copy.deepcopy(self.model.generation_config)
+        settings.update(do_sample=False, num_beams=1, **dict.fromkeys(_SAMPLING))
+        settings.update(max_new_tokens=tokens, eos_token_id=sorted(self.ends) or None, pad_token_id=self.pad)
+        return settings
+
+    def prepare(self, request: Mapping[str, Any]) -> Prepared:
+        """A request as the model takes it. Raises BadRequestError."""
+        messages, pictures = self._messages(request)
+        try:
+            text = self._render(messages)
+            tensors = self._tensors(text, pictures)
+        except TemplateError as error:
+            raise BadRequestError(f"bad_prompt: {' '.join(str(error).split())[:200]}") from error
+        except ValueError as error:
+            name = "bad_image" if pictures else "bad_prompt"
+            raise BadRequestError(f"{name}: {' '.join(str(error).split())[:200]}") from error
+        shape = tensors["input_ids"].shape
+        count, wanted = int(shape[1]), int(request["parameters"]["max_tokens"])
+        if self.context is not None and count + wanted > self.context:
+            raise BadRequestError(
+                f"too_long: {count} tokens and {wanted} for the answer, where the model takes {self.context}"
+            )
+        tokens = {name: value[0] for name, value in tensors.items() if value.shape == shape}
+        others = {name: value for name, value in tensors.items() if name not in tokens}
+        return Prepared(tokens, others)
+
+    def _messages(self, request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Image.Image]]:
+        """Messages in the form of the template, and the pictures in the order in which they are shown."""
+        images: Sequence[bytes] = request.get("images") or ()
+        shown: list[int] = []
+        messages: list[dict[str, Any]] = []
+        for message in request["messages"]:
+            given = message["content"]
+            parts: Sequence[Mapping[str, Any]] = [{"type": "text", "text": given}] if isinstance(given, str) else given
+            content: list[dict[str, str]] = []
+            for part in parts:
+                if part["type"] == "image":
+                    shown.append(part["image"])
+                    content.append({"type": "image"})
+                else:
+                    content.append({"type": "text", "text": self._harmless(part["text"])})
+            messages.append({"role": message["role"], "content": content})
+        if shown and not self._sees:
+            raise BadRequestError(f"no_images: the model {self.name!r} reads text only")
+        if any(not 0 <= index < len(images) for index in shown):
+            raise BadRequestError("bad_image: the prompt shows an image that the request does not have")
+        try:
+            return messages, [decode_image(images[index]) for index in shown]
+        except BadImageError as error:
+            raise BadRequestError(f"bad_image: {error}") from error
+
+    def _harmless(self, text: str) -> str:
+        """Control tokens in what a page says would speak in someone else's name: a space breaks them."""
+        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._special else text
+
+    def _render(self, messages: Sequence[Mapping[str, Any]], system: bool | None = None) -> str:
+        turns = [dict(one) for one in messages]
+        if not (self._system if system is None else system) and len(turns) > 1 and turns[0]["role"] == "system":
+            turns[1]["content"] = [*turns[0]["content"], {"type": "text", "text": "\n\n"}, *turns[1]["content"]]
+            turns = turns[1:]
+        if not self._sees:
+            turns = [one | {"content": "".join(part["text"] for part in one["content"])} for one in turns]
+        rendered: str = self.tokenizer.apply_chat_template(
+            turns, chat_template=self._template, tokenize=False, add_generation_prompt=True
+        )
+        return rendered
+
+    def _tensors(self, text: str, pictures: Sequence[Image.Image]) -> dict[str, Any]:
+        begin = self.tokenizer.bos_token
+        # Templates of text models write all control tokens themselves; some processors leave the first one out.
+        special = self._sees and not (begin and text.startswith(begin))
+        if self._processor is None:
+            found = self.tokenizer([text], return_tensors="pt", add_special_tokens=special)
+            return {name: found[name] for name in ("input_ids", "attention_mask")}
+        shown = [list(pictures)] if pictures else None
+        return dict(self._processor(images=shown, text=[text], return_tensors="pt", add_special_tokens=special))
+
+    def _takes_system(self) -> bool:
+        """Whether the template takes a message of the system; some refuse it or leave it out."""
+        first, second = _PROBES
+        messages = [
+            {"role": role, "content": [{"type": "text", "text": text}]}
+            for role, text in (("system", first), ("user", second))
+        ]
+        for system in (True, False):
+            try:
+                text = self._render(messages, system)
+            except (TemplateError, TypeError):
+                continue
+            if first in text and second in text:
+                return system
+        raise ConfigurationError(
+            f"the chat template of {self.name!r} does not show what is said to it: take another model, or correct "
+            "chat_template.jinja in its folder."
+        )
+
+    def _try_an_image(self) -> None:
+        """What a processor lacks shows before the first request."""
+        sink = io.BytesIO()
+        Image.new("RGB", (64, 48)).save(sink, "PNG")
+        content = [{"type": "image", "image": 0}, {"type": "text", "text": _PROBES[0]}]
+        request = {
+            "messages": [{"role": "user", "content": content}],
+            "images": [sink.getvalue()],
+            "parameters": {"max_tokens": 1},
+        }
+        try:
+            shown = self.prepare(request)
+        except (BadRequestError, TypeError, AttributeError, KeyError, IndexError, ImportError) as error:
+            if "torchvision" in str(error).lower():
+                raise _wants_torchvision(self.name) from error
+            raise ConfigurationError(
+                f"the processor of {self.name!r} shows no image in a prompt: {' '.join(str(error).split())[:200]}."
+            ) from error
+        if not shown.others:
+            raise ConfigurationError(
+                f"the processor of {self.name!r} passes no image on: name a model that sees images."
+            )
+
+    def _special_tokens(self) -> re.Pattern[str] | None:
+        tokens = {str(one) for one in self.tokenizer.added_tokens_decoder.values() if one.special}
+        tokens |= {str(one) for one in self.tokenizer.all_special_tokens}
+        tokens.add(str(getattr(self._processor, "image_token", "") or ""))
+        ordered = sorted((one for one in tokens if len(one) > 1), key=lambda one: (-len(one), one))
+        return re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def _make_processor(self, settings: Any) -> Any:
+        if settings.model_type in GRID_MODELS:
+            return GridProcessor(
+                self._load("AutoImageProcessor"), self._load("AutoTokenizer"), int(settings.image_token_id)
+            )
+        return self._load("AutoProcessor")
+
+    def _load_model(self) -> Any:
+        import torch
+
+        kind = "AutoModelForImageTextToText" if self._sees else "AutoModelForCausalLM"
+        # Whatever precision it was saved in: half precision on a CPU is slow or missing.
+        precision = torch.float32 if self.device == "cpu" else "auto"
+        model, found = self._load(kind, dtype=precision, output_loading_info=True)
+        if found["missing_keys"]:
+            raise ConfigurationError(
+                f"the model {self.name!r} lacks weights of a language model, such as {min(found['missing_keys'])}: "
+                "name a chat model."
+            )
+        try:
+            return model.eval().to(self.device)
+        except RuntimeError as error:
+            raise ConfigurationError(f"cannot use the device {self.device!r}: {error}") from error
+
+    def _load(self, kind: str, **options: Any) -> Any:
+        source: Checkpoint = self._checkpoint
+        try:
+            return getattr(self._transformers, kind).from_pretrained(source.source, revision=source.revision, **options)
+        except _LOADING as error:
+            if "torchvision" in str(error).lower():
+                raise _wants_torchvision(self.name) from error
+            reason = " ".join(str(error).split())[:300]
+            raise ConfigurationError(f"cannot load {kind} of the model {self.name!r}: {reason}") from error
+
+
+def _template_of(processor: Any, tokenizer: Any) -> str | None:
+    for one in (processor, tokenizer):
+        template = getattr(one, "chat_template", None)
+        if isinstance(template, dict):
+            template = template.get("default")
+        if template:
+            return str(template)
+    return None
+
+
+def _wants_torchvision(name: str) -> ConfigurationError:
+    return MissingPackageError("torchvision", "hub", f"the processor of {name!r}", INSTALL_TORCHVISION)
