@@ -285,3 +285,25 @@ def test_a_white_drawing_on_nothing_is_seen():
     data = base64.b64decode((thumbnail(sink.getvalue(), 100) or "").partition(",")[2])
     with Image.open(io.BytesIO(data)) as image:
         assert image.getpixel((50, 50))[0] - image.getpixel((5, 5))[0] > 100
+
+
+def test_what_judges_said_is_shown_if_there_are_any(tables):
+    assert 'id="judged"' not in tables.page()
+    share = {"by": "all", "name": "", "judged": 20, "good": 13, "partly": 2, "false": 4, "unclear": 1}
+    share |= {"share": 0.65, "low": 0.4329, "high": 0.8188}
+    judges = [{"judge": HOSTILE, "shares": [share, share | {"by": "method", "name": "span_copy"}]}]
+    pairs = [
+        {"judges": ["Ada", "Bo"], "items": 10, "agreed": 7, "kappa": 0.4643},
+        {"judges": ["Ada", "Cy"], "items": 3, "agreed": 3, "kappa": None},
+        {"judges": ["Bo", "Cy"], "items": 0, "agreed": 0, "kappa": None},
+    ]
+    text = tables.page(judgements={"size": 20, "by": "method", "judges": judges, "agreement": pairs})
+    page = Page(text)
+    told = " ".join("".join(page.text).split())
+    assert "of a sample of 20 in equal parts by method" in told
+    assert "all65.0%43.3–81.9" in told.replace(" ", "")
+    assert "span_copy" in told
+    assert "Ada and Bo agree on 7 of 10: Cohen’s κ 0.46." in told
+    assert "Ada and Cy agree on 3 of 3." in told
+    assert "Bo and Cy" not in told
+    assert len(page.of("script")) == 1
