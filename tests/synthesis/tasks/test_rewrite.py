@@ -19,6 +19,7 @@ ROW = {
     "query_caption": "A small green tent.",
     "target_caption": "A large beige tent with an awning.",
     "instruction": "show another tent",
+    "verdict": "fail",
 }
 TEXTS = {
     "short": "a larger tent with an awning",
@@ -44,6 +45,17 @@ def test_what_is_asked():
         assert json.dumps(ROW[name]) in last
     assert asked.image_ids == ()
     assert asked.schema["required"] == ["reasoning", "short", "medium", "fine"]
+
+
+@pytest.mark.parametrize("verdict", ["pass", "ambiguous", None])
+def test_only_what_fails_is_written_anew(verdict):
+    assert task().format_input(ROW | {"verdict": verdict, "show_images": True}) == NothingToAsk("passed")
+    unjudged = {name: value for name, value in ROW.items() if name != "verdict"}
+    assert task().format_input(unjudged) == NothingToAsk("passed")
+
+
+def test_the_texts_are_a_fact_too():
+    assert task().format_output([GOOD], ROW).facts == {"rewritten": list(TEXTS.values())}
 
 
 def test_both_images_are_shown_where_the_row_says_so():
@@ -125,6 +137,6 @@ def test_demonstrations_pass_the_filters_and_keep_to_the_lengths():
         texts = {name: text for name, text in json.loads(one.answer).items() if name != "reasoning"}
         assert list(texts) == ["short", "medium", "fine"]
         counts = [len(text.split()) for text in texts.values()]
-        assert counts[0] <= 8 < counts[1] <= 16 < counts[2] <= 28
+        assert counts[0] <= 8 < counts[1] <= 16 < counts[2] <= 40
         for text in texts.values():
             assert fault(text, one.row, FilterConfig()) is None
