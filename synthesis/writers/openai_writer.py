@@ -2,150 +2,200 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import random
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import httpx
-
 from schemas.errors import ConfigurationError
-from synthesis.config import WriteConfig
+from synthesis.config import WriterConfig
+from synthesis.writers.endpoints import Endpoint, Endpoints, RestingError
+from synthesis.writers.http_client import Client, LostError, UnreachableError
+from synthesis.writers.lane import Lane
+from synthesis.writers.openai_body import Asked, body_of, read_answer
 
-#: Bytes of an answer, at most: no honest one is longer.
-_MAX_BYTES = 4 << 20
-_PASSING = frozenset({408, 409, 425, 429})
-_FIRST_WAIT = 0.5
+_FIRST_PAUSE = 0.5
+#: Seconds after which a stream says that nothing came.
+_TICK = 1.0
+
+_Given = Mapping[str, Any]
+_END: Any = object()
 
 
 class OpenAIWriter:
-    """Keeps at most `concurrency` requests in flight. What passes (429, 5xx, time-outs, lost connections) is tried
-    again with growing pauses, or after the server's `Retry-After`. The key comes from the environment; it goes into
-    one header and nowhere else.
+    """Keeps up to `concurrency` requests in flight at each address. What passes (429, 5xx, time-outs, lost
+    connections) is tried again, at another address where there is one, with growing pauses or after the server's
+    `Retry-After`. The key comes from the environment; it goes into one header and nowhere else.
+
+    Requests travel on a thread of their own with an event loop, which the streams of one writer share.
     """
 
     revision = "as served"
 
-    def __init__(self, config: WriteConfig) -> None:
-        if not config.base_url:
+    def __init__(self, config: WriterConfig, share: float = 1.0, concurrency: int | None = None) -> None:
+        """`share` of the configured concurrency, or another `concurrency`: what is this process's own, where several
+        divide the limit of an address among them. Raises ConfigurationError."""
+        if not config.base_urls:
             raise ConfigurationError(
                 "the backend openai needs an endpoint: set write_instructions.base_url, such as http://localhost:8000/v1."
             )
         self.name = config.model
+        self.concurrency = concurrency or max(1, int(config.concurrency * share + 1e-9))
         self._config = config
-        self._address = config.base_url.rstrip("/") + "/chat/completions"
-        key = os.environ.get(config.api_key_variable, "").strip()
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(config.timeout, connect=min(config.timeout, 20.0), pool=None),
-            limits=httpx.Limits(max_connections=config.concurrency, max_keepalive_connections=config.concurrency),
-            follow_redirects=False,
-        )
-        self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="lensmith-openai")
-        self._answered = False
+        self._key = _key(config.api_key_variable)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._endpoints: Endpoints
 
-    def write(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """See `schemas.protocols.InstructionWriter`. Errors: `timeout`, `connection`, `bad_answer`, `http_STATUS`.
+    def stream(self, requests: Iterable[_Given]) -> Iterator[tuple[_Given, _Given] | None]:
+        """See `schemas.protocols.InstructionWriter`. Errors: `timeout`, `connection`, `connection_lost`, `bad_answer`,
+        `http_STATUS`.
 
-        Raises ConfigurationError where the endpoint refused everything so far: it cannot be reached, or it knows
-        neither the key nor the model.
+        At any time no more than a quarter above the number that may be in flight has been drawn and not been yielded.
+        Closing the stream cancels what is in flight.
+
+        Raises ConfigurationError where an address refuses everything so far: it cannot be reached, or it knows neither
+        the key nor the model.
         """
-        if len(requests) == 1:
-            return [self._one(requests[0])]
-        return list(self._pool.map(self._one, requests))
-
-    def _one(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        body = {"model": self.name, "messages": list(request["messages"]), **request["parameters"]}
-        found: Mapping[str, Any] = {}
-        for attempt in range(self._config.attempts):
-            found, wait = self._ask(body)
-            if found["error"] is None or wait is None:
-                break
-            if attempt + 1 < self._config.attempts:
-                pause = wait or _FIRST_WAIT * 2**attempt * random.uniform(0.75, 1.25)
-                if wait > self._config.max_wait:
-                    break
-                time.sleep(min(pause, self._config.max_wait))
-        if found["error"] is None:
-            self._answered = True
-        elif not self._answered:
-            self._refused(str(found["error"]))
-        return found
-
-    def _ask(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], float | None]:
-        """One attempt: the answer, and the seconds that the server asks to wait (0: as we like, None: never again)."""
+        lane = Lane(self._start(), self._answer)
+        room = len(self._config.base_urls) * self.concurrency
+        room += max(4, room // 4)
+        tick = min(_TICK, self._config.flush_seconds)
+        remaining, drawn, out = iter(requests), True, 0
+        ready: deque[tuple[_Given, _Given]] = deque()
+        said = time.monotonic()
         try:
-            with self._client.stream("POST", self._address, json=body) as response:
-                data = self._read(response)
-        except httpx.ConnectError as error:
-            return _error("connection", f"connection: {type(error).__name__}"), 0.0
-        except httpx.TimeoutException:
-            return _error("timeout"), 0.0
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            return _error("lost", f"connection_lost: {type(error).__name__}"), 0.0
-        status = response.status_code
-        if status in _PASSING or status >= 500:
-            return _error(f"http_{status}"), _retry_after(response)
-        if status != 200:
-            return _error(f"http_{status}"), None
+            while drawn or out:
+                if drawn and out < room:
+                    request = next(remaining, _END)
+                    if request is _END:
+                        drawn = False
+                        continue
+                    out += 1
+                    lane.send(request)
+                if not ready:
+                    ready.extend(lane.came(0 if drawn and out < room else tick))
+                if ready:
+                    out -= 1
+                    yield ready.popleft()
+                elif time.monotonic() - said < tick:
+                    continue
+                else:
+                    yield None
+                said = time.monotonic()
+        finally:
+            lane.close()
+
+    def close(self) -> None:
+        """End the thread; its streams must have ended."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                for endpoint in self._endpoints.all:
+                    self._loop.call_soon_threadsafe(endpoint.client.close)
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
+            self._thread = None
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        """The loop, made with its connections; anew in a process that was forked from one that had it."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._loop = loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=loop.run_forever, name="lensmith-openai", daemon=True)
+                self._thread.start()
+                self._endpoints = asyncio.run_coroutine_threadsafe(self._connected(), loop).result()
+            return self._loop
+
+    async def _connected(self) -> Endpoints:
+        addresses = [one.rstrip("/") for one in self._config.base_urls]
+        made = [Endpoint(one, Client(f"{one}/chat/completions", self._key)) for one in addresses]
+        return Endpoints(made, self.concurrency, self._config.max_wait)
+
+    async def _answer(self, request: _Given) -> _Given:
+        error, tries, failures = "", 0, 0
+        while True:
+            try:
+                endpoint = await self._endpoints.take()
+            except RestingError as resting:
+                return _failed(error or str(resting), tries)
+            tries += 1
+            try:
+                asked = await self._ask(endpoint, request)
+            finally:
+                self._endpoints.give_back(endpoint)
+            if asked.fields is not None:
+                return {**asked.fields, "tries": tries}
+            if asked.form_refused:
+                endpoint.structured = False
+                continue
+            error = asked.error
+            failures += 1
+            if not asked.passing or failures >= self._config.attempts:
+                self._check(endpoint, error)
+                return _failed(error, tries)
+            if not asked.retry_after:
+                pause = _FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.75, 1.25)
+                await asyncio.sleep(min(pause, self._config.max_wait))
+
+    async def _ask(self, endpoint: Endpoint, request: _Given) -> Asked:
+        """One attempt, and what it says of the endpoint's health."""
+        structured = self._config.structured if endpoint.structured else "off"
+        body = body_of(request, self.name, structured)
         try:
-            choice = json.loads(data)["choices"][0]
-            text = choice["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-            return _error("bad_answer"), 0.0
-        if text is not None and not isinstance(text, str):
-            return _error("bad_answer"), 0.0
-        finish = choice.get("finish_reason")
-        return {"text": text, "error": None, "finish_reason": finish if isinstance(finish, str) else None}, None
+            answer = await endpoint.client.post(body, self._config.timeout)
+        except UnreachableError as error:
+            asked = Asked(error=f"connection: {error}", passing=True, unserved=True)
+        except LostError as error:
+            return Asked(error=f"connection_lost: {error}", passing=True)
+        except TimeoutError:
+            return Asked(error="timeout", passing=True)
+        else:
+            has_form = structured != "off" and "schema" in request["parameters"]
+            asked = read_answer(answer.status, answer.headers, answer.body, has_form)
+        if asked.unserved:
+            self._endpoints.failed(endpoint, asked.error, asked.retry_after)
+        elif asked.fields is not None:
+            endpoint.answered = True
+            self._endpoints.went_well(endpoint)
+        return asked
 
-    def _read(self, response: httpx.Response) -> bytes:
-        """The body, within the time and the size that an answer may have."""
-        deadline = time.monotonic() + self._config.timeout
-        data = bytearray()
-        for piece in response.iter_bytes():
-            data += piece
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("the answer took too long")
-            if len(data) > _MAX_BYTES:
-                raise httpx.DecodingError("the answer is too long")
-        return bytes(data)
-
-    def _refused(self, error: str) -> None:
+    def _check(self, endpoint: Endpoint, error: str) -> None:
         """Before any answer came, some errors tell of the configuration rather than of a request."""
-        where = f"the endpoint {self._config.base_url}"
-        if error.startswith("connection:"):
+        where = f"the endpoint {endpoint.address}"
+        if error.startswith("connection:") and not any(one.answered for one in self._endpoints.all):
             raise ConfigurationError(
                 f"{where} cannot be reached: start its server, or set write_instructions.base_url to where it listens."
             )
-        if error == "http_401":
+        if error == "http_401" and not endpoint.answered:
             raise ConfigurationError(
                 f"{where} refuses the key (401): set the environment variable {self._config.api_key_variable}."
             )
-        if error == "http_404":
+        if error == "http_404" and not endpoint.answered:
             raise ConfigurationError(
                 f"{where} does not know the model {self.name!r} or is no such address (404): set "
                 "write_instructions.model to a name that it lists, and base_url to the part before /chat/completions."
             )
 
 
-def _retry_after(response: httpx.Response) -> float:
-    """Seconds of a `Retry-After` header, in either of its forms; 0 without one."""
-    value = response.headers.get("Retry-After", "").strip()
-    if not value:
-        return 0.0
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+def _key(variable: str) -> str:
+    key = os.environ.get(variable, "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError(f"the environment variable {variable} holds no key: set it to the endpoint's key.")
+    return key
 
 
-def _error(name: str, more: str | None = None) -> Mapping[str, Any]:
-    return {"text": None, "error": more or name, "finish_reason": None}
+def _failed(error: str, tries: int) -> _Given:
+    return {
+        "text": None,
+        "error": error,
+        "finish_reason": None,
+        "prompt_tokens": None,
+        "completion_tokens": None,
+        "tries": tries,
+    }
