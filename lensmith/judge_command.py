@@ -14,6 +14,7 @@ from rich.table import Table
 from beam_jobs.workspace import Workspace
 from lensmith.judge_sample import (
     draw_sample,
+    files_of,
     has_judgements,
     keep_judgements,
     keep_sample,
@@ -62,6 +63,8 @@ def judge_command(
         raise ConfigurationError("--import and --by-model are two things: give one of them.")
     if no_images and not by_model:
         raise ConfigurationError("--no-images belongs to --by-model.")
+    if output is not None and output.suffix != ".html":
+        raise ConfigurationError(f"--output {output} must end in .html.")
     workspace = known_output(output_dir)
     if imports:
         _import(workspace, imports)
@@ -74,10 +77,9 @@ def judge_command(
 
 
 def _write_sheet(workspace: Workspace, drawn: JudgeSample, output: Path | None) -> None:
-    tables = RunTables(workspace, shards=None)
-    run = tables.json("run.json") or {}
+    run = RunTables(workspace).json("run.json") or {}
     about = run.get("settings", {}).get("publish_dataset", {}).get("title") or "a sample of triplets"
-    page = render_sheet(drawn, tables.by_id, str(about)).encode()
+    page = render_sheet(drawn, lambda names: files_of(workspace, names), str(about)).encode()
     keep_sample(workspace, drawn)
     if output is None:
         workspace.folder.replace(SHEET, page)

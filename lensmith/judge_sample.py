@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beam_jobs.image_places import ImageReader
+from beam_jobs.shown_images import find_places
 from beam_jobs.tables import batches
 from beam_jobs.workspace import Workspace
 from lensmith.report import RunTables
@@ -46,6 +48,14 @@ def captions_of(workspace: Workspace, image_ids: Iterable[str]) -> dict[str, Map
     columns = ("image_id", "label", "caption")
     found = _rows_of(workspace, "annotate_images", "annotations", columns, set(image_ids))
     return {row["image_id"]: row for row in found}
+
+
+def files_of(workspace: Workspace, image_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Files of images by id, one in memory at a time, as they lie; what the run does not have is left out."""
+    places = find_places(workspace, image_ids)
+    reader = ImageReader(workspace, places)
+    for image_id in sorted(places, key=lambda one: places[one]):
+        yield from reader.fetch([image_id]).items()
 
 
 def tombstones_of(workspace: Workspace) -> Tombstones:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from beam_jobs.shown_images import ShownImages, find_places
 from beam_jobs.workspace import Workspace
 from lensmith.judge_sample import JUDGEMENTS, captions_of
-from lensmith.report import RunTables
 from publishing.judging.judgements import MODEL, NAME_LENGTH, Judgements
 from publishing.judging.sample import Item, JudgeSample
 from schemas.outcomes import CollectedOutcomes
 from schemas.protocols import InstructionWriter
-from schemas.thumbnails import scaled
 from synthesis.asking import Asking, answer
 from synthesis.config import TaskConfig
 from synthesis.requests import Request, again, make_requests
@@ -22,7 +22,6 @@ from synthesis.store import GenerationStore
 from synthesis.tasks.interface import NothingToAsk, UnparsableError
 from synthesis.tasks.judge import Judge
 
-_QUALITY = 90
 _UNSEEING = " (texts only)"
 
 
@@ -56,13 +55,19 @@ def judge_by_model(
             missing[ask.reason] += 1
         else:
             requests[one.item_id] = make_requests(ask, config)[0]
+    reader = cache(lambda: ShownImages(workspace, find_places(workspace, names)))
+
+    def shown(image_ids: Sequence[str], side: int) -> list[bytes]:
+        """They are looked for only if something has to be asked."""
+        return reader()(image_ids, side)
+
     outcomes = CollectedOutcomes()
     asking = Asking(
         GenerationStore(workspace.folder, f"{JUDGEMENTS}/{sample.sample_id}/answers"),
         config,
         load,
         follow_up=lambda request, text: again(request, text) if _verdict(task, text) is None else None,
-        images=_Files(workspace, names).scaled,
+        images=shown,
     )
     answer(requests.values(), asking, outcomes)
     texts = {row["request_id"]: row["text"] for row in outcomes.rows("generations")}
@@ -126,24 +131,3 @@ def _verdict(task: Judge, text: str) -> tuple[str, str] | None:
     except UnparsableError:
         return None
     return facts["verdict"], facts["why"]
-
-
-class _Files:
-    """The images of a sample as JPEGs, all read and scaled when the first is asked for."""
-
-    def __init__(self, workspace: Workspace, image_ids: set[str]) -> None:
-        self._workspace, self._ids = workspace, image_ids
-        self._small: dict[str, bytes | None] | None = None
-
-    def scaled(self, image_ids: Sequence[str], side: int) -> list[bytes]:
-        """Files in the order of their ids. Raises ValueError for one that cannot be shown."""
-        if self._small is None:
-            files = RunTables(self._workspace, shards=None).by_id(sorted(self._ids))
-            self._small = {name: scaled(data, side, _QUALITY) for name, data in files}
-        found = []
-        for name in image_ids:
-            data = self._small.get(name)
-            if data is None:
-                raise ValueError(name)
-            found.append(data)
-        return found

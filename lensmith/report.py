@@ -17,7 +17,7 @@ from publishing.tombstones import read_tombstones
 from schemas.storage import Folder
 from schemas.tables import TABLES
 
-#: Shards of a job that a report reads.
+#: Shards of a job that are read.
 _SHARDS = 64
 _JOBS = {
     "pages": ("extract_pages", "extract_pages.revisits"),
@@ -55,16 +55,16 @@ def _with_take_downs(counted: dict[str, Any], published: dict[str, Any] | None) 
 
 
 class RunTables:
-    """Tables, files and images of a run, of at most `shards` shards of each job (None: of all)."""
+    """Tables, files and images of a run, of at most 64 shards of each job."""
 
-    def __init__(self, workspace: Workspace, shards: int | None = _SHARDS) -> None:
-        self._workspace, self._shards = workspace, shards
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     @property
     def sampled(self) -> bool:
         """Whether a job has more shards than are read."""
         jobs = {job for names in _JOBS.values() for job in names}
-        return self._shards is not None and any(len(self._workspace.in_force(job)) > self._shards for job in jobs)
+        return any(len(self._workspace.in_force(job)) > _SHARDS for job in jobs)
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the output folder, None if it is not there."""
@@ -75,7 +75,7 @@ class RunTables:
         return data
 
     def rows(self, table: str, stage: str | None, columns: Sequence[str]) -> Iterable[Mapping[str, Any]]:
-        """Rows of a table."""
+        """Rows of a table from at most 64 shards of each job."""
         jobs: Sequence[str] = jobs_of(self._workspace, stage) if stage is not None else _JOBS[table]
         held = [one for one in columns if one in TABLES[table].schema.names]
         for manifest in self._manifests(jobs):
@@ -115,8 +115,7 @@ class RunTables:
         found = []
         for job in jobs:
             keys = self._workspace.in_force(job)
-            few = self._shards is None or len(keys) <= self._shards
-            chosen = set(keys) if few else set(sample(keys, self._shards or 0, str))
+            chosen = set(sample(keys, _SHARDS, str)) if len(keys) > _SHARDS else set(keys)
             found += self._workspace.manifests(job, [key for key in keys if key in chosen])
         return found
 

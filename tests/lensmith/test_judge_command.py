@@ -212,6 +212,7 @@ def test_nothing_is_kept_of_an_import_with_a_fault(judge, workspace, tmp_path):
         (("--by", "colour"), "there are method"),
         (("--import", "a.json", "--by-model"), "give one of them"),
         (("--no-images",), "belongs to --by-model"),
+        (("--output", "sheet.pdf"), "must end in .html"),
     ],
 )
 def test_wrong_usage_is_told(judge, arguments, words):
