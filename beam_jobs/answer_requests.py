@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beam_jobs.chain_rows import OWN, ChainSpec, Place, advanced
+from beam_jobs.chain_rows import ChainSpec, Place, advanced
 from beam_jobs.image_places import ImagePlace
 from beam_jobs.index_step import answer_map
 from beam_jobs.shard_job import Shard
@@ -82,12 +82,12 @@ def _owned(job: AnswerJob, work: Mapping[str, Any]) -> tuple[dict[str, Question]
     questions: dict[str, Question] = {}
     requests: dict[str, Request] = {}
     for member in work["members"]:
-        place = Place(member["source"], member["number"], tuple(member["owners"]))
-        owners = answer_map(job.workspace, member["asked"])
+        place = Place.of_work(member)
+        owned = answer_map(job.workspace, member["owned"])
         rows = advanced(job.workspace, job.spec, place, job.plans, chain=chain)
         for question in rows.questions(link):
             for request in question.requests:
-                if owners.get(request.request_id) == OWN and request.request_id not in requests:
+                if request.request_id in owned and request.request_id not in requests:
                     requests[request.request_id] = request
                     questions[request.request_id] = question
     return questions, requests

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beam_jobs.chain_rows import OWN, ChainSpec, Place, advanced, image_ids_of
+from beam_jobs.chain_rows import ChainSpec, Place, advanced, borrower, image_ids_of
 from beam_jobs.image_places import ImagePlace, image_sources
 from beam_jobs.index_step import Message, read_answers
 from beam_jobs.session import asker
@@ -50,9 +50,9 @@ class OwnersStep:
             yield "~", SHOWS_IMAGES, b""
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-        """The first shard owns it; the others hear who that is."""
-        yield askers[0], OWN
-        yield from ((one, askers[0].encode()) for one in askers[1:])
+        """The first shard owns it; the others hear who that is, under a name of their own."""
+        yield askers[0], b""
+        yield from ((borrower(int(one)), askers[0].encode()) for one in askers[1:])
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class StoreFiles:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A shard with the answers of `OwnersStep` to it."""
+    """A shard with the requests that it owns."""
 
     number: int
-    owners: str | None
+    owned: str | None
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ class StoredStep:
     def messages(self, task: StoreFiles | Wanted) -> Iterator[Message]:
         """Ids that files hold, with the file; ids that shards own."""
         if isinstance(task, Wanted):
-            for request_id, owner in read_answers(self.workspace, task.owners):
-                if owner == OWN:
-                    yield request_id, asker(task.number), b""
+            for request_id, _ in read_answers(self.workspace, task.owned):
+                yield request_id, asker(task.number), b""
             return
         for path, name in task.files:
             place = json.dumps([path, name]).encode()

@@ -20,9 +20,6 @@ from schemas.outcomes import IgnoredOutcomes, Outcomes
 from synthesis.chain import Answer, Answers, Chain, ChainRows, Unanswered, make_chain
 from synthesis.config import ChainConfig
 
-#: What an index step says to the shard that owns a request; to others it names the owner.
-OWN = b"-"
-
 RowsReader = Callable[[Workspace, Mapping[str, Any]], list[dict[str, Any]]]
 
 
@@ -53,12 +50,26 @@ class ChainSpec:
 
 @dataclass(frozen=True)
 class Place:
-    """A shard of a chain: what its rows are read from, its number in the plan, and for each step that is answered the
-    answers of the index step that named the owners of its requests."""
+    """A shard of a chain: what its rows are read from, its number in the plan, and for each step that is answered which
+    of its requests it owns and who owns the others: two paths of answers of an index step."""
 
     source: Mapping[str, Any]
     number: int
-    owners: tuple[str | None, ...] = ()
+    owners: tuple[tuple[str | None, str | None], ...] = ()
+
+    def to_work(self) -> dict[str, Any]:
+        """Plain values: what a shard of a job is told."""
+        return {"source": dict(self.source), "number": self.number, "owners": [list(one) for one in self.owners]}
+
+    @classmethod
+    def of_work(cls, work: Mapping[str, Any]) -> Place:
+        """Read what `to_work` made."""
+        return cls(work["source"], work["number"], tuple((own, foreign) for own, foreign in work["owners"]))
+
+
+def borrower(number: int) -> str:
+    """Name under which a shard asks for requests that others own."""
+    return f"{asker(number)}-borrowed"
 
 
 def advanced(
@@ -74,19 +85,21 @@ def advanced(
     links = (chain or spec.chain).links
     told = outcomes or IgnoredOutcomes()
     for link, plan, owners in zip(links, plans, place.owners, strict=False):
-        answers = read_answers(workspace, spec.job(link.name), plan, asker(place.number), owners)
+        answers = read_answers(workspace, spec.job(link.name), plan, place.number, *owners)
         found.take(link, answers, told)
     return found
 
 
-def read_answers(workspace: Workspace, job: str, plan: str, own: str, owners: str | None) -> Answers:
+def read_answers(
+    workspace: Workspace, job: str, plan: str, number: int, owned: str | None, borrowed: str | None
+) -> Answers:
     """The answers to the requests of one shard, wherever their owners wrote them."""
     keys: Mapping[str, str] = workspace.folder.read_json(plan)
     wanted: dict[str, set[str]] = {}
-    for request_id, owner in answer_map(workspace, owners).items():
-        key = keys.get(own if owner == OWN else owner.decode())
-        if key is not None:
-            wanted.setdefault(key, set()).add(request_id)
+    owners = {name: asker(number) for name in answer_map(workspace, owned)}
+    owners |= {name: owner.decode() for name, owner in answer_map(workspace, borrowed).items()}
+    for request_id, owner in owners.items():
+        wanted.setdefault(keys[owner], set()).add(request_id)
     by_request: dict[str, Answer | Unanswered] = {}
     chosen: dict[str, int] = {}
     columns = ["request_id", "text", "prompt", "model", "follows"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beam_jobs.answer_requests import AnswerJob
 from beam_jobs.chain_index import SHOWS_IMAGES, ImagePlaces, ImageSource, OwnersStep, StoredStep, StoreFiles, Wanted
-from beam_jobs.chain_rows import ChainSpec, Place, write_plan
+from beam_jobs.chain_rows import ChainSpec, Place, borrower, write_plan
 from beam_jobs.image_places import image_sources
 from beam_jobs.index_step import Answers
 from beam_jobs.session import Session, asker
@@ -62,13 +62,19 @@ class ChainRun:
 
     places: list[Place]
     plans: list[str] = field(default_factory=list)
+    keys: list[Mapping[str, str]] = field(default_factory=list)
     answered: list[Manifest] = field(default_factory=list)
     sent: int = 0
     cost: float = 0.0
 
     def digest_of(self, number: int) -> str:
         """Digest of what a shard's rows depend on beside their source."""
-        return digest(*self.plans, *(owners or "" for owners in self.places[number].owners))
+        parts = []
+        for plan, keys, (owned, borrowed) in zip(self.plans, self.keys, self.places[number].owners, strict=True):
+            parts += [keys.get(asker(number), ""), _name(owned), _name(borrowed)]
+            # Whose requests it borrows the shard alone knows: any of the others may have changed.
+            parts += [_name(plan)] if borrowed is not None else []
+        return digest("chain", *parts)
 
 
 def run_chain(
@@ -124,7 +130,7 @@ def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, 
         binding += [] if share is None else [f"cost {share:.9f}"]
         key = digest("budget", store, *binding)[:32] if binding else store
         work = {
-            "members": [{name: one[name] for name in ("source", "number", "owners", "asked")} for one in members],
+            "members": [{name: one[name] for name in ("source", "number", "owners", "owned")} for one in members],
             "images": [one["images"] for one in members],
             "store": store,
             "fresh": bool(forced),
@@ -138,9 +144,13 @@ def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, 
         shards = _with_hints(session, run, owners, stores, basis, planned)
     manifests = session.shards(job, shards, lanes=lanes if link.config.backend == "openai" else None)
     keys = {name: manifest.key for (_, names), manifest in zip(planned, manifests, strict=True) for name in names}
+    run.keys.append(keys)
     run.plans.append(write_plan(workspace, job.stage, keys, digest("plan", canonical_json(keys))[:32]))
     run.answered += manifests
-    run.places = [Place(one.source, one.number, (*one.owners, _path(owners, one.number))) for one in run.places]
+    run.places = [
+        replace(one, owners=(*one.owners, (_path(owners, asker(one.number)), _path(owners, borrower(one.number)))))
+        for one in run.places
+    ]
     for manifest in manifests:
         run.sent += int(manifest.notes.get("sent", 0))
         for *_, counted in manifest.notes.get("usage", ()):
@@ -170,16 +180,8 @@ def _packed(
         found = owners.get(asker(place.number))
         if found is None or not found.weight:
             continue
-        members.append(
-            {
-                "source": dict(place.source),
-                "number": place.number,
-                "owners": list(place.owners),
-                "asked": found.path,
-                "digest": found.digest,
-                "images": _path(images, place.number),
-            }
-        )
+        own = {"owned": found.path, "digest": found.digest, "images": _path(images, asker(place.number))}
+        members.append(place.to_work() | own)
         weight += found.weight
         if weight >= target:
             groups.append((members, weight))
@@ -203,11 +205,10 @@ def _with_hints(
     tasks: list[StoreFiles | Wanted] = [
         StoreFiles(tuple(files[first : first + _FILES])) for first in range(0, len(files), _FILES)
     ]
-    tasks += [Wanted(place.number, _path(owners, place.number)) for place in run.places]
+    tasks += [Wanted(place.number, _path(owners, asker(place.number))) for place in run.places]
     hints = session.index(StoredStep(session.workspace), tasks, digest("stored", basis, json.dumps(files)))
     return [
-        Shard(shard.key, shard.work | {"hints": [_path(hints, int(name)) for name in names]})
-        for shard, names in planned
+        Shard(shard.key, shard.work | {"hints": [_path(hints, name) for name in names]}) for shard, names in planned
     ]
 
 
@@ -217,6 +218,11 @@ def _image_places(session: Session, spec: ChainSpec, run: ChainRun, basis: str) 
     return session.index(ImagePlaces(session.workspace, spec), tasks, digest(basis, json.dumps(sources)))
 
 
-def _path(answers: Mapping[str, Answers], number: int) -> str | None:
-    found = answers.get(asker(number))
+def _path(answers: Mapping[str, Answers], name: str) -> str | None:
+    found = answers.get(name)
     return None if found is None else found.path
+
+
+def _name(path: str | None) -> str:
+    """Name of a file of answers or a plan: it holds the digest of its content."""
+    return "" if path is None else path.rsplit("/", 1)[-1]

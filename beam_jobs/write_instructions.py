@@ -39,8 +39,7 @@ class TripletsJob:
     def run(self, shard: Shard, writer: ShardWriter) -> None:
         """Rows of `triplets`, and what was written of images alone."""
         work, chain = shard.work, self.spec.chain
-        place = Place(work["source"], work["number"], tuple(work["owners"]))
-        found = advanced(self.workspace, self.spec, place, self.plans, writer, chain)
+        found = advanced(self.workspace, self.spec, Place.of_work(work), self.plans, writer, chain)
         for task, _ in chain.tasks:
             found.write(task, writer)
         write_triplets(found, self.config.filters, writer)
@@ -57,7 +56,7 @@ def run_write(session: Session, mined: Sequence[Manifest], config: WriteConfig) 
     shards = [
         Shard(
             session.shard_key(job.stage, VERSION, one.digest, run.digest_of(number), settings),
-            {"source": sources[number], "number": number, "owners": list(run.places[number].owners)},
+            run.places[number].to_work(),
         )
         for number, one in enumerate(mined)
     ]

@@ -1,37 +1,42 @@
 """The jobs of instructions on tables made by hand: a real endpoint on loopback, child processes, pipelines."""
 
+import base64
 import importlib.util
+import io
 import json
 import os
+import re
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
+from made_pairs import TEXTS, mined
+from PIL import Image
 
-from beam_jobs import write_instructions
+from beam_jobs import chain_run
 from beam_jobs.session import Session
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
-from beam_jobs.verify_triplets import run_verify, verify_in_child
-from beam_jobs.workspace import Workspace
 from beam_jobs.write_instructions import run_write
 from lensmith.engine import BeamEngine
-from mining.annotation import AnnotateConfig
-from mining.models.minilm import MiniLM
 from schemas.errors import ConfigurationError
-from schemas.ids import pair_id
-from synthesis.config import VerifyConfig, WriteConfig
+from schemas.thumbnails import scaled
+from synthesis.config import WriteConfig
 
-TEXTS = ("red fox", "old bridge", "paper boat", "stone arch")
+TASK = "instruction_magiclens"
+JOB = f"write_instructions.{TASK}"
+
+
+def sides(question):
+    """The texts of query and target that a question names."""
+    return re.findall(r'text on the page: "([^"]*)"', question)
 
 
 def answers(question, times=1):
     """A text for the target that the question names."""
-    target = question.rsplit(": ", 1)[-1]
-    return json.dumps({"instructions": [{"text": f"show the {target} instead"}]})
+    return json.dumps({"instructions": [{"text": f"show the {sides(question)[-1]} instead"}]})
 
 
 @pytest.fixture
@@ -52,68 +57,16 @@ def chat_server():
         one.close()
 
 
-def mined(path, shards=2, pages=1):
-    """Shards of `mine_pairs` as the job leaves them: pages with the same texts, all ordered pairs of their images."""
-    workspace, encoder, found = Workspace(str(path)), MiniLM(), []
-    vectors = encoder.encode(TEXTS)
-    for shard in range(shards):
-        writer = ShardWriter(workspace, "mine_pairs", f"{shard:032x}")
-        for page in range(pages):
-            name = f"{shard}{page}" + "0" * 30
-            images = {f"{shard}{page}{number}" + "a" * 61: number for number in range(len(TEXTS))}
-            for query in images:
-                for target in images:
-                    if query != target:
-                        writer.row("pairs", pair_row(name, query, target, images))
-            for image, number in images.items():
-                sketch = np.random.default_rng(number).integers(-99, 99, 64).astype(np.int8).tobytes()
-                writer.row(
-                    "eligible",
-                    {
-                        "page_id": name,
-                        "site": "site.example",
-                        "image_id": image,
-                        "position": number,
-                        "url": f"http://site.example/{image}",
-                        "text": TEXTS[number],
-                        "embedding": vectors[number].astype(np.float16),
-                        "sketch": sketch,
-                        "phash": "0" * 16,
-                    },
-                )
-        found.append(writer.commit())
-    return workspace, found
-
-
-def pair_row(page, query, target, images):
-    return {
-        "pair_id": pair_id(page, query, target),
-        "page_id": page,
-        "query_image_id": query,
-        "target_image_id": target,
-        "visual_similarity": 0.4,
-        "text_similarity": 0.3,
-        "mining": "co_occurrence",
-        "hard_negatives": [query],
-        "page_url": "http://site.example/page",
-        "page_title": "Views",
-        "query_image_url": f"http://site.example/{query}",
-        "target_image_url": f"http://site.example/{target}",
-        "query_text": TEXTS[images[query]],
-        "target_text": TEXTS[images[target]],
-        "site": "site.example",
-    }
-
-
 def config(server, **more):
-    settings = {"timeout": 10.0, "attempts": 1, "concurrency": 2} | more
-    return WriteConfig(task="magiclens", backend="openai", model="m", base_url=server.url, **settings)
+    settings = {"timeout": 10.0, "attempts": 1, "concurrency": 2, "chain": (TASK,)} | more
+    return WriteConfig(backend="openai", model="m", base_url=server.url, **settings)
 
 
-def write(workspace, manifests, settings, buckets=2, **more):
+def write(workspace, manifests, settings, **more):
     session = Session(workspace, BeamEngine(()), **more)
     session.force()
-    written = run_write(session, manifests, buckets, settings)
+    written, _ = run_write(session, manifests, settings)
+    session.end_forcing()
     return session, written
 
 
@@ -141,13 +94,13 @@ def test_equal_requests_meet_and_nothing_is_asked_twice(chat_server, tmp_path):
     assert set(moved.worked.values()) <= {0}
     stricter = config(elsewhere, filters={"min_words": 6})
     filtered, fourth = write(workspace, manifests, stricter)
-    assert filtered.worked["write_instructions.answers"] == 0
+    assert filtered.worked[JOB] == 0
     assert filtered.worked["write_instructions"] == 2
     assert [entry.kept for entry in counts(fourth, "pair")] == [0, 0]
     assert [dict(entry.rejected) for entry in counts(fourth, "text")] == [{"too_short": 12}] * 2
     assert not elsewhere.asked
     assert [one.digest for one in written] == [one.digest for one in second] == [one.digest for one in third]
-    # Another model's parameters are other requests; a forced stage asks again.
+    # Other parameters are other requests; a forced stage asks again.
     write(workspace, manifests, config(server, temperature=0.5))
     assert sorted(server.asked.values()) == [2] * 12
     write(workspace, manifests, config(server), forced=frozenset({"write_instructions"}))
@@ -158,7 +111,7 @@ def test_retry_failed_asks_only_what_failed(chat_server, tmp_path):
     acts = {"paper boat": ("status", 500, {}), "stone arch": ("status", 400, {})}
 
     def plan(question, times):
-        return acts.get(question.rsplit(": ", 1)[-1]) or answers(question)
+        return acts.get(sides(question)[-1]) or answers(question)
 
     server = chat_server(plan)
     workspace, manifests = mined(tmp_path, shards=1)
@@ -172,32 +125,120 @@ def test_retry_failed_asks_only_what_failed(chat_server, tmp_path):
     (pairs,) = counts(written, "pair")
     assert (pairs.kept, pairs.failed.total(), dict(pairs.rejected)) == (9, 0, {"no_answer": 3})
     twice = {question for question, times in server.asked.items() if times == 2}
-    assert {question.rsplit(": ", 1)[-1] for question in twice} == {"paper boat"}
+    assert {sides(question)[-1] for question in twice} == {"paper boat"}
     assert sum(server.asked.values()) == 15
-    generations = [
-        row
-        for name in workspace.in_force("write_instructions.answers")
-        for row in rows(workspace, workspace.manifest("write_instructions.answers", name), "generations")
-    ]
-    assert len(generations) == 9
+    manifests_of_answers = workspace.manifests(JOB, workspace.in_force(JOB))
+    assert sum(len(list(rows(workspace, one, "generations"))) for one in manifests_of_answers) == 9
 
 
-def test_large_buckets_are_answered_in_parts(chat_server, tmp_path, monkeypatch):
+def test_shards_packed_otherwise_find_their_answers(chat_server, tmp_path, monkeypatch):
     server = chat_server()
-    workspace, manifests = mined(tmp_path / "parts", shards=1)
-    monkeypatch.setattr(write_instructions, "SHARD_REQUESTS", 2)
+    workspace, manifests = mined(tmp_path / "parts", shards=3)
+    monkeypatch.setattr(chain_run, "_SHARD_REQUESTS", 2)
     session, written = write(workspace, manifests, config(server))
-    assert session.worked["write_instructions.answers"] >= 6
+    # All twelve are the first shard's: the others read what it was answered.
+    assert session.worked[JOB] == 1
     assert sorted(server.asked.values()) == [1] * 12
-    monkeypatch.undo()
-    # Cut differently, the same answers are found again in the store.
-    again, whole = write(workspace, manifests, config(server))
-    assert again.worked["write_instructions.answers"] > 0
+    assert [entry.kept for entry in counts(written, "pair")] == [12] * 3
+    # The first shard is gone: the second one owns the requests now, and asks nothing.
+    again, rest = write(workspace, manifests[1:], config(server))
+    assert again.worked[JOB] == 0
     assert sorted(server.asked.values()) == [1] * 12
+    assert [one.digest for one in rest] == [one.digest for one in written[1:]]
+
+
+def test_another_store_is_read_before_anything_is_asked(chat_server, tmp_path):
+    server = chat_server()
+    workspace, manifests = mined(tmp_path / "first", shards=1)
+    write(workspace, manifests, config(server))
+    assert sum(server.asked.values()) == 12
+    # Another dataset with the same questions, which has a store of its own and reads the first one's.
+    other, manifests = mined(tmp_path / "second", shards=2)
+    stores = (str(tmp_path / "store"), str(tmp_path / "first"))
+    _, written = write(other, manifests, config(server, generations=stores))
+    assert sum(server.asked.values()) == 12
+    assert [entry.kept for entry in counts(written, "pair")] == [12, 12]
+    # A store may be the common one of several runs: what one run asked is there for the next.
+    common = (str(tmp_path / "common"),)
+    write(*mined(tmp_path / "third", shards=1), config(server, generations=common, seed=1))
+    assert sum(server.asked.values()) == 24
+    write(*mined(tmp_path / "fourth", shards=1), config(server, generations=common, seed=1))
+    assert sum(server.asked.values()) == 24
+
+
+def test_a_budget_defers_and_a_raised_one_goes_on(chat_server, tmp_path):
+    server = chat_server()
+    workspace, manifests = mined(tmp_path, shards=1)
+    _, written = write(workspace, manifests, config(server, max_requests=5))
+    (pairs,) = counts(written, "pair")
+    assert (pairs.kept, pairs.deferred, sum(server.asked.values())) == (5, 7, 5)
+    again, _ = write(workspace, manifests, config(server, max_requests=5))
+    assert set(again.worked.values()) <= {0}
+    _, written = write(workspace, manifests, config(server, max_requests=8))
+    assert (counts(written, "pair")[0].kept, sum(server.asked.values())) == (8, 8)
+    _, written = write(workspace, manifests, config(server))
+    assert (counts(written, "pair")[0].kept, sum(server.asked.values())) == (12, 12)
+    unbounded, manifests = mined(tmp_path / "whole", shards=1)
+    _, whole = write(unbounded, manifests, config(server))
     assert [one.digest for one in whole] == [one.digest for one in written]
 
 
-def test_what_kills_the_models_process_is_one_failed_request(chat_server, tmp_path):
+def test_a_budget_of_money_needs_a_price(chat_server, tmp_path):
+    server = chat_server()
+    workspace, manifests = mined(tmp_path, shards=1)
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("other: {input: 1, output: 1}\n")
+    with pytest.raises(ConfigurationError, match="price of 'm'"):
+        write(workspace, manifests, config(server, max_cost=1.0, prices=str(prices)))
+    prices.write_text("m: {input: 1, output: 1}\n")
+    _, written = write(workspace, manifests, config(server, max_cost=0.0, prices=str(prices)))
+    assert counts(written, "pair")[0].deferred == 12
+    _, written = write(workspace, manifests, config(server, max_cost=1.0, prices=str(prices)))
+    assert counts(written, "pair")[0].kept == 12
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_once_more_in_the_job(chat_server, tmp_path):
+    def plan(question, times):
+        if question.startswith("Page title") and sides(question)[-1] == "paper boat":
+            return "Certainly! Here you are."
+        if not question.startswith("Page title"):
+            return json.dumps({"instructions": ["show the boat of paper"]})
+        return answers(question)
+
+    server = chat_server(plan)
+    workspace, manifests = mined(tmp_path)
+    _, written = write(workspace, manifests, config(server))
+    assert [entry.kept for entry in counts(written, "pair")] == [12, 12]
+    # Three questions about the boat, asked twice each, by the shard that owns them.
+    assert sum(server.asked.values()) == 15
+    assert {row["instruction"] for row in triplets(workspace, written) if row["target_text"] == "paper boat"} == {
+        "show the boat of paper"
+    }
+
+
+def test_a_chain_whose_steps_change_asks_only_the_new_ones(chat_server, tmp_path):
+    def plan(question, times):
+        if "Page title" in question and "text on the page" in question:
+            return answers(question)
+        return json.dumps({"forward": [{"category": "attribute", "text": "make it of stone"}], "backward": []})
+
+    server = chat_server(plan)
+    workspace, manifests = mined(tmp_path, shards=1)
+    write(workspace, manifests, config(server))
+    assert sum(server.asked.values()) == 12
+    _, written = write(workspace, manifests, config(server, chain=(TASK, "modification_mtcir", "templates")))
+    assert sum(server.asked.values()) == 24
+    methods = {one["method"] for row in triplets(workspace, written) for one in row["instructions"]}
+    assert methods == {TASK, "modification_mtcir", "templates"}
+    _, written = write(workspace, manifests, config(server, chain=("templates",)))
+    assert sum(server.asked.values()) == 24
+    # What the chain no longer has is no part of the result.
+    assert set(workspace.jobs_in_force("write_instructions")) == {"write_instructions"}
+
+
+def test_the_models_process_may_die_and_is_asked_for_again(chat_server, tmp_path):
+    died = []
+
     def kill_children():
         for task in Path("/proc/self/task").iterdir():
             for pid in (task / "children").read_text().split():
@@ -205,50 +246,64 @@ def test_what_kills_the_models_process_is_one_failed_request(chat_server, tmp_pa
                     os.kill(int(pid), signal.SIGKILL)
 
     def plan(question, times):
-        if "First image: red fox\nSecond image: stone arch" in question:
+        if sides(question) == ["red fox", "stone arch"] and not died:
+            died.append(question)
             kill_children()
             return "hang"
         return answers(question)
 
     server = chat_server(plan)
     workspace, manifests = mined(tmp_path, shards=1)
-    _, written = write(workspace, manifests, config(server, concurrency=1, flush_answers=1), buckets=1)
-    (pairs,) = counts(written, "pair")
-    assert (pairs.kept, dict(pairs.failed)) == (11, {"crashed_sigkill": 1})
-    deadly = [times for question, times in server.asked.items() if "red fox\nSecond image: stone arch" in question]
-    # As often as a child may die on one record; the others' answers were in the store by then.
-    assert 1 < deadly[0] < 5
-    assert sum(server.asked.values()) == 11 + deadly[0]
+    _, written = write(workspace, manifests, config(server, concurrency=1, flush_answers=1))
+    assert counts(written, "pair")[0].kept == 12
+    # With parts of one answer and one in flight, only the one in hand is asked again.
+    assert sum(server.asked.values()) <= 14
+    assert server.asked[died[0]] == 2
 
 
 def test_a_missing_endpoint_is_said_in_a_sentence(tmp_path):
     workspace, manifests = mined(tmp_path, shards=1)
-    settings = WriteConfig(task="magiclens", backend="openai", model="m")
     with pytest.raises(ConfigurationError, match="base_url"):
-        write(workspace, manifests, settings)
+        write(workspace, manifests, WriteConfig(chain=(TASK,), backend="openai", model="m"))
 
 
-def test_triplets_are_verified_page_by_page(chat_server, tmp_path):
-    server = chat_server()
-    workspace, manifests = mined(tmp_path, shards=2, pages=2)
-    session, written = write(workspace, manifests, config(server))
-    verified = run_verify(session, manifests, written, VerifyConfig(), AnnotateConfig())
-    found = [row for one in verified for row in rows(workspace, one, "verified")]
-    assert len(found) == 48
-    assert {row["candidates"] for row in found} == {3}
-    assert {(row["verdict"], row["rank_text"]) for row in found} == {("pass", 1)}
-    assert all(1 <= row["rank_query"] <= 3 and 1 <= row["rank_both"] <= 3 for row in found)
-    again = Session(workspace, BeamEngine(()))
-    assert run_verify(again, manifests, written, VerifyConfig(), AnnotateConfig()) == verified
-    assert set(again.worked.values()) <= {0}
-    # A page that killed the text model is failed, the others are verified.
-    page = next(row["page_id"] for row in found)
-    work = {"triplets": written[0].key, "mined": manifests[0].key}
-    arguments = (workspace.path, "verify_triplets", "k" * 32, "attempt", work, VerifyConfig(), AnnotateConfig())
-    marked = []
-    shard = verify_in_child(*arguments, mark=marked.append, quarantine={page: "crashed_sigsegv"})
-    units = shard.counts["units"]
-    assert units["triplet"]["failed"] == {"crashed_sigsegv": 12}
-    assert units["triplet"]["kept"] == 12
-    assert marked == [row for row in marked if row != page]
-    assert pq.read_table(tmp_path / shard.files["verified"][0].path).num_rows == 12
+def images_of(workspace, shards):
+    """Archived images for the ids that `mined` names, as extraction leaves them."""
+    for shard in range(shards):
+        writer = ShardWriter(workspace, "extract_pages", f"{shard:032x}")
+        for number in range(len(TEXTS)):
+            sink = io.BytesIO()
+            Image.new("RGB", (40, 30), (60 * number, 10 * shard, 90)).save(sink, "PNG")
+            name = f"{shard}0{number}" + "a" * 61
+            writer.row(
+                "images",
+                {"image_id": name, "url": f"http://site.example/{name}", "bytes": sink.getvalue(), "source": "archive"},
+            )
+        manifest = writer.commit()
+        workspace.set_in_force("extract_pages", [*workspace.in_force("extract_pages"), manifest.key], "")
+    return {
+        row["image_id"]: row["bytes"]
+        for one in workspace.manifests("extract_pages", workspace.in_force("extract_pages"))
+        for row in rows(workspace, one, "images")
+    }
+
+
+def test_models_see_the_images_in_the_order_that_the_prompt_names(chat_server, tmp_path):
+    def plan(question, times):
+        if isinstance(question, str):
+            return json.dumps({"queries": ["show it made of stone", "make it of old stone", "the same of stone"]})
+        return " ".join(["Both show things by the water in daylight."] * 4)
+
+    server = chat_server(plan)
+    workspace, manifests = mined(tmp_path, shards=2)
+    files = images_of(workspace, 2)
+    _, written = write(workspace, manifests, config(server, chain=("modification_megapairs",), image_side=24))
+    described = [body for body in server.bodies if isinstance(body["messages"][-1]["content"], list)]
+    seen = Counter()
+    for body in described:
+        urls = [part["image_url"]["url"] for part in body["messages"][-1]["content"] if part["type"] == "image_url"]
+        seen[tuple(base64.b64decode(url.removeprefix("data:image/jpeg;base64,")) for url in urls)] += 1
+    small = {name: scaled(data, 24, 90) for name, data in files.items()}
+    pairs = [row for one in manifests for row in rows(workspace, one, "pairs")]
+    assert seen == Counter((small[row["query_image_id"]], small[row["target_image_id"]]) for row in pairs)
+    assert [entry.kept for entry in counts(written, "pair")] == [12, 12]

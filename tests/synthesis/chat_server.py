@@ -50,15 +50,21 @@ class ChatServer:
     def _note(self, body, headers, path):
         assert path == "/v1/chat/completions"
         with self._lock:
-            self.asked[body["messages"][-1]["content"]] += 1
+            self.asked[self._key(body)] += 1
             self.bodies.append(body)
             self.headers.append(headers)
             self.flying += 1
             self.most = max(self.most, self.flying)
 
+    @staticmethod
+    def _key(body):
+        """A question with images is named by its JSON."""
+        question = body["messages"][-1]["content"]
+        return question if isinstance(question, str) else json.dumps(question)
+
     def _act(self, handler, body):
         question = body["messages"][-1]["content"]
-        act = self._plan(question, self.asked[question])
+        act = self._plan(question, self.asked[self._key(body)])
         time.sleep(self._delay)
         if act == "hang":
             time.sleep(3)
