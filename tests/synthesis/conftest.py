@@ -35,3 +35,9 @@ def chat_server():
 def scripted_writer():
     """`ScriptedWriter`."""
     return _module("scripted_writer").ScriptedWriter
+
+
+@pytest.fixture(scope="session")
+def fault_proxy():
+    """The module `fault_proxy.py`."""
+    return _module("fault_proxy")
