@@ -12,13 +12,12 @@ from beam_jobs.chain_rows import ChainSpec
 from beam_jobs.chain_run import Stores
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace
+from lensmith.options import ASKING_STAGES
 from lensmith.settings import Settings
 from schemas.errors import ConfigurationError
 from schemas.storage import Folder
 from synthesis.chain import Link, make_chain
 
-#: Stages that ask models, in their order.
-ASKING_STAGES = ("write_instructions", "verify_triplets")
 TABLE = "batch_requests"
 #: Folder of the parts that were read in, in the store that a run writes to.
 PARTS = "batch"

@@ -5,17 +5,41 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
+from lensmith.batch_commands import batch_read_command, batch_write_command
+from lensmith.batch_requests import waiting_count
 from lensmith.compare_command import compare_command
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
 from lensmith.evaluate_command import evaluate_command
 from lensmith.failures import error_of_os, error_of_store, store_errors
+from lensmith.options import (
+    SETTINGS,
+    AllowHost,
+    Base,
+    Config,
+    Extend,
+    Force,
+    Generations,
+    Inputs,
+    MaxCost,
+    MaxFailed,
+    MaxRequests,
+    NoFetch,
+    OptOut,
+    Output,
+    Preset,
+    Retry,
+    Sample,
+    Seed,
+    Until,
+    dropped_options,
+    settings_of,
+)
 from lensmith.output_folder import workspace_at
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
@@ -33,72 +57,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": False}
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        help="Archives: a path, glob, folder, address or path list; may be repeated.",
-        show_default="those the output folder has",
-    ),
-]
-Output = Annotated[str, typer.Option("--output", help="Output folder: a path or an address such as s3://bucket/run.")]
-Preset = Annotated[str, typer.Option("--preset", help="Settings to begin with: local, hub or server.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="YAML file of settings that override the preset.", show_default="none")
-]
-Until = Annotated[
-    str | None, typer.Option("--until", help="Last stage to run.", show_default="publish-dataset, or the stage named")
-]
-Force = Annotated[
-    list[str] | None, typer.Option("--force", help="Stage to do again; may be repeated.", show_default="none")
-]
-Extend = Annotated[
-    bool, typer.Option("--extend", help="Add inputs that this output folder has not read yet.", show_default="no")
-]
-Retry = Annotated[
-    str | None, typer.Option("--retry", help="'failed' tries failed and deferred units again.", show_default="none")
-]
-Base = Annotated[
-    str | None, typer.Option("--base", help="Address before each line of a path list.", show_default="none")
-]
-Sample = Annotated[
-    int | None, typer.Option("--sample", min=1, help="Take so many archives of the inputs.", show_default="all")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of --sample.")]
-OptOut = Annotated[
-    str | None, typer.Option("--opt-out", help="'drop' or 'keep' what opts out.", show_default="drop, or the settings'")
-]
-AllowHost = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-host", help="Host on a private network that may be asked; may be repeated.", show_default="none"
-    ),
-]
-NoFetch = Annotated[
-    bool,
-    typer.Option("--no-fetch", help="Fetch nothing: addresses no archive holds are deferred.", show_default="no"),
-]
-MaxFailed = Annotated[
-    float | None,
-    typer.Option("--max-failed", help="Share of a unit that may fail.", show_default="0.05, while fetching 0.5"),
-]
-
-
-def _settings_of(
-    opt_out: str | None, allow_host: list[str] | None, no_fetch: bool, max_failed: float | None
-) -> dict[str, Any]:
-    """Settings that options set, nested as in a file."""
-    settings: dict[str, Any] = {"fetch_images": {}, "run": {}}
-    if opt_out is not None:
-        settings["opt_out"] = opt_out
-    if allow_host:
-        settings["fetch_images"]["allow_hosts"] = allow_host
-    if no_fetch:
-        settings["fetch_images"]["host_budget"] = 0
-    if max_failed is not None:
-        settings["run"]["max_failed"] = max_failed
-    return {key: value for key, value in settings.items() if value}
 
 
 @app.command("run", context_settings=_BEAM)
@@ -119,8 +77,20 @@ def run_command(
     allow_host: AllowHost = None,
     no_fetch: NoFetch = False,
     max_failed: MaxFailed = None,
+    generations: Generations = None,
+    max_requests: MaxRequests = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """The whole job, from archives to the dataset and its report. Beam options follow after `--`."""
+    given = settings_of(
+        opt_out=opt_out,
+        allow_host=allow_host,
+        no_fetch=no_fetch,
+        max_failed=max_failed,
+        generations=generations,
+        max_requests=max_requests,
+        max_cost=max_cost,
+    )
     _work(
         context,
         RunOptions(
@@ -135,19 +105,15 @@ def run_command(
             retry=retry,
             preset=preset,
         ),
-        load_settings(preset, config, _settings_of(opt_out, allow_host, no_fetch, max_failed)),
+        load_settings(preset, config, given),
     )
-
-
-#: Options of `run` that say which archives are read: of the stages only the first has them.
-_INPUT_OPTIONS = ("input", "base", "sample", "seed")
 
 
 def _add_stage_command(stage: str, summary: str) -> None:
     """A command with the options of `run` that does one stage; with --until, the stages from it to that one."""
 
     def command(context: typer.Context, **given: Any) -> None:
-        settings = _settings_of(*(given[name] for name in ("opt_out", "allow_host", "no_fetch", "max_failed")))
+        settings = settings_of(**{name: given[name] for name in SETTINGS if name in given})
         options = RunOptions(
             output=given["output"],
             inputs=tuple(given.get("input") or ()),
@@ -164,7 +130,7 @@ def _add_stage_command(stage: str, summary: str) -> None:
         _work(context, options, load_settings(given["preset"], given["config"], settings))
 
     signature = inspect.signature(run_command, eval_str=True)
-    dropped = () if stage == STAGES[0] else _INPUT_OPTIONS
+    dropped = dropped_options(stage, STAGES[0])
     parameters = [one for name, one in signature.parameters.items() if name not in dropped]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -185,6 +151,8 @@ for _stage in STAGES:
     _add_stage_command(_stage, _SUMMARIES[_stage])
 
 
+app.command("batch-write")(batch_write_command)
+app.command("batch-read")(batch_read_command)
 app.command("demo")(demo_command)
 app.command("status")(status_command)
 app.command("report")(report_command)
@@ -208,6 +176,9 @@ def _work(context: typer.Context, options: RunOptions, settings: Settings) -> No
             console.print("warning: there are no triplets; the report says where everything went", highlight=False)
         typer.echo(f"{options.output}/dataset: {results.dataset.triplets} triplets, {results.dataset.images} images")
         typer.echo(path)
+    waiting = waiting_count(workspace_at(options.output))
+    if waiting:
+        typer.echo(f"{waiting} requests wait for a batch: lensmith batch-write {options.output} --output NEW_FOLDER")
 
 
 def main() -> None:
