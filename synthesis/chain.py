@@ -208,9 +208,9 @@ def read_output(
         return waiting
     if not said:
         return missing[0]
-    chosen = answers.chosen.get(requests[0].request_id)
-    if chosen is not None and chosen < len(said):
-        said = [said[chosen]]
+    chosen = answers.chosen.get(requests[0].request_id, len(found))
+    if chosen < len(found) and isinstance(best := found[chosen], Answer):
+        said = [best]
     try:
         return step.format_output([one.text for one in said], row), said[0]
     except UnparsableError as error:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from synthesis.tasks.interface import UnparsableError
 from synthesis.words import one_line
 
 _THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -21,6 +20,10 @@ _LABEL = re.compile(
 QUOTES = "\"'“”„«»` "
 #: Places in an answer where a value may begin that are tried, at most.
 _TRIES = 50
+
+
+class UnparsableError(ValueError):
+    """An answer that is not what the step asked for."""
 
 
 def without_thoughts(text: str) -> str:

@@ -6,7 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from synthesis.json_answers import UnparsableError
 from synthesis.prompt_files import Message, Prompt
+
+__all__ = [
+    "CATEGORIES",
+    "LENGTHS",
+    "Ask",
+    "Candidate",
+    "NothingToAsk",
+    "Output",
+    "Row",
+    "Step",
+    "Task",
+    "Unit",
+    "UnparsableError",
+]
 
 #: What a task may look at: columns of the row's table, and what earlier steps have said of it.
 Row = Mapping[str, Any]
@@ -67,10 +82,6 @@ class Output:
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     texts: Sequence[Candidate] = ()
-
-
-class UnparsableError(ValueError):
-    """An answer that is not what the step asked for."""
 
 
 class Step(Protocol):
