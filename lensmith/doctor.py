@@ -9,8 +9,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from lensmith.requirements import Requirement, needs_of
+from lensmith.requirements import AskedModel, Requirement, asked_models, needs_of
 from lensmith.settings import STAGES, Settings
+from synthesis.writers.checkpoints import model_type
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,24 @@ def check(settings: Settings) -> list[Finding]:
     findings = [_python(), _disk("here", "."), _disk("for temporary files", tempfile.gettempdir())]
     wanted = {one.distribution: one for one in (*_ALWAYS, *needs_of(settings, STAGES))}
     findings += [_package(one) for one in wanted.values()]
-    write = settings.write_instructions
-    if write.backend == "openai" and not write.base_url:
-        line = "write `write_instructions: {base_url: http://HOST:PORT/v1}` into the file for --config"
-        findings.append(Finding("address of the endpoint", False, line))
-    return findings
+    models = (_model(one) for one in asked_models(settings, STAGES))
+    return findings + list(dict.fromkeys(one for one in models if one is not None))
+
+
+def _model(asked: AskedModel) -> Finding | None:
+    """What a task's model still needs beside packages: tasks with the same model say the same."""
+    config = asked.config
+    if config.backend == "openai" and not config.base_urls:
+        line = f"write `{asked.stage}: {{base_url: http://HOST:PORT/v1}}` into the file for --config"
+        return Finding("address of the endpoint", False, line)
+    if asked.mend_file:
+        return Finding(f"model {config.model} at {config.model_file}", False, f"{asked.mend_file} in model_file")
+    if config.backend != "transformers":
+        return None
+    kind = model_type(config)
+    if kind is None and config.model_file:
+        return Finding(f"model {config.model}", False, "give a folder that has config.json and the weights of a model")
+    return Finding(f"model {config.model}" + (f" ({kind})" if kind else ": comes from the hub at its first use"), True)
 
 
 def _python() -> Finding:

