@@ -149,7 +149,7 @@ def show_summary(console: Console, found: Mapping[str, Any]) -> None:
     """Shares by judge and stratum, and the agreement of judges, on a terminal."""
     table = Table(box=None, pad_edge=False)
     for name in ("judge", "of", "good", "95% interval", "judged", *VERDICTS):
-        table.add_column(name, justify="left" if name in ("judge", "of") else "right")
+        table.add_column(name, justify="left" if name in ("judge", "of") else "right", no_wrap=name != "judge")
     for one in found["judges"]:
         for place, row in enumerate(one["shares"]):
             interval = f"{100 * row['low']:.1f}–{100 * row['high']:.1f}"
