@@ -1,4 +1,4 @@
-"""A proxy before a chat endpoint that lets a share of the requests meet a fault, and counts what was answered in full."""
+"""A proxy before a chat endpoint: a share of the requests meets a fault, and what is answered in full is counted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class FaultProxy:
 
         self._http = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self):
         self._http.shutdown()
