@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from beam_jobs.annotate_images import Annotated, run_annotate
+from beam_jobs.chain_run import ChainRun
 from beam_jobs.extract_pages import run_extract
 from beam_jobs.fetch_images import run_fetch
 from beam_jobs.mine_pairs import run_mine
@@ -32,6 +33,7 @@ class Results:
     annotated: Annotated = field(default_factory=lambda: Annotated((), (), {}))
     mined: Sequence[Manifest] = ()
     written: Sequence[Manifest] = ()
+    writing: ChainRun | None = None
     verified: Sequence[Manifest] = ()
     dataset: Description | None = None
 
@@ -54,10 +56,16 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             settings.extract_pages.agent,
         )
     elif stage == "write_instructions":
-        results.written = run_write(session, results.mined, settings.write_instructions)[0]
+        results.written, results.writing = run_write(session, results.mined, settings.write_instructions)
     elif stage == "verify_triplets":
         results.verified = run_verify(
-            session, results.mined, results.written, settings.verify_triplets, settings.annotate_images
+            session,
+            results.mined,
+            results.written,
+            settings.verify_triplets,
+            settings.annotate_images,
+            settings.write_instructions,
+            results.writing,
         )
     elif stage == "publish_dataset":
         publication = Publication(

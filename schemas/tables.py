@@ -331,15 +331,25 @@ TRIPLETS = Table("triplets", "triplets", 1, pa.schema(_TRIPLET_FIELDS), "one row
 VERIFIED = Table(
     "verified",
     "verified",
-    1,
+    2,
     pa.schema(
         [
             *_TRIPLET_FIELDS,
             _field("rank_text", pa.int32(), "1-based rank of the target on its page by the text alone"),
             _field("rank_query", pa.int32(), "1-based rank of the target on its page by the query image alone"),
             _field("rank_both", pa.int32(), "1-based rank of the target on its page by both"),
+            _field("rank_caption", pa.int32(), "the same by the caption that `target_caption` wrote for the target"),
             _field("candidates", pa.int32(), "how many images were ranked"),
             _field("verdict", pa.string(), "pass, fail, ambiguous or unchecked", False),
+            _field("distractors", pa.list_(pa.string()), "image ids: the target's most similar other images"),
+            _field("judged_by", pa.string(), "image or text: what a model saw that judged the instruction"),
+            _field(
+                "votes",
+                pa.list_(pa.int32()),
+                "its tries: 0 the target, 1, 2, … a distractor, -1 several fit, -2 none fits, -3 unread",
+            ),
+            _field("judged_order", pa.list_(pa.int32()), "target (0) and distractors (1, 2, …) as it was shown them"),
+            _field("rewritten_from", pa.string(), "the text that failed, where the instruction was written anew"),
         ]
     ),
     "triplets with the verifier's columns",

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from schemas.errors import ConfigurationError
 
 _OPERATIONAL: dict[str, Any] = {"operational": True}
+_VERIFIERS = ("verify_image", "verify_text")
+#: Tasks of verification that need what others say.
+_AFTER_VERIFIERS = {"rewrite": _VERIFIERS, "verify_rewritten": ("rewrite",)}
 
 
 class FilterConfig(BaseModel):
@@ -237,8 +240,19 @@ def addresses_of(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 class VerifyConfig(ChainConfig):
-    """Settings of `verify_triplets`: when a rank of the target on its page is a fault."""
+    """Settings of `verify_triplets`: who judges, and when a rank of the target on its page is a fault."""
 
+    chain: tuple[str, ...] = Field(
+        default=(),
+        description="verify_image or verify_text, rewrite, verify_rewritten, target_caption, in their order; none "
+        "judges by ranks alone: see docs/verify_triplets.md",
+    )
+    verify: Literal["best", "all"] = Field(
+        default="best", description="which texts of a triplet the chain judges: its best, or all"
+    )
+    ambiguous: Literal["keep", "drop"] = Field(
+        default="keep", description="texts of which the chain, or the ranks, say that several images fit"
+    )
     text_weight: float = Field(
         default=0.5, ge=0, le=1, description="share of the text in the score of text and query image together"
     )
@@ -251,3 +265,35 @@ class VerifyConfig(ChainConfig):
     min_candidates: int = Field(
         default=3, ge=2, description="pages with fewer other images than this are left unchecked"
     )
+    alignment_edges: tuple[float, ...] = Field(
+        default=(0.15, 0.2, 0.25, 0.3),
+        description="rising similarities of image and text at which the next alignment level begins",
+    )
+
+    @property
+    def judges(self) -> bool:
+        """Whether a model judges, beside the ranks."""
+        return any(task in _VERIFIERS for task in self.chain)
+
+    @field_validator("chain")
+    @classmethod
+    def _of_verifiers(cls, chain: tuple[str, ...]) -> tuple[str, ...]:
+        known = (*_VERIFIERS, *_AFTER_VERIFIERS, "target_caption")
+        unknown = [task for task in chain if task not in known]
+        if unknown:
+            raise ValueError(f"{unknown[0]} verifies nothing: the tasks are {', '.join(known)}")
+        if len(set(chain)) != len(chain) or all(task in chain for task in _VERIFIERS):
+            raise ValueError(f"each task may stand there once, and one of {' and '.join(_VERIFIERS)}")
+        for task, before in _AFTER_VERIFIERS.items():
+            if task in chain and not any(one in before for one in chain[: chain.index(task)]):
+                raise ValueError(f"{task} stands behind {' or '.join(before)}")
+        if "rewrite" in chain and "verify_rewritten" not in chain:
+            raise ValueError("what rewrite writes must pass verify_rewritten: add it behind")
+        return chain
+
+    @field_validator("alignment_edges")
+    @classmethod
+    def _rising(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if list(edges) != sorted(edges) or len(edges) > 100:
+            raise ValueError("the edges must rise, and be no more than 100")
+        return edges

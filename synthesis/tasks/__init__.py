@@ -18,6 +18,9 @@ from synthesis.tasks.span_copy import SpanCopy
 from synthesis.tasks.target_caption import TargetCaption
 from synthesis.tasks.templates import Templates
 from synthesis.tasks.text_triplets import TextTriplets
+from synthesis.tasks.verify_image import VerifyImage
+from synthesis.tasks.verify_rewritten import VerifyRewritten
+from synthesis.tasks.verify_text import VerifyText
 
 #: Name in the configuration → how the task is made from its settings. A new task is a file, its prompt and a line here.
 TASKS: Mapping[str, Callable[[TaskConfig], Task]] = {
@@ -32,6 +35,9 @@ TASKS: Mapping[str, Callable[[TaskConfig], Task]] = {
     TargetCaption.name: TargetCaption,
     Templates.name: Templates,
     TextTriplets.name: TextTriplets,
+    VerifyImage.name: VerifyImage,
+    VerifyRewritten.name: VerifyRewritten,
+    VerifyText.name: VerifyText,
 }
 
 

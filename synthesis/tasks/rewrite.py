@@ -27,8 +27,9 @@ from synthesis.words import one_line
 
 
 class Rewrite:
-    """Three texts a triplet, as JSON. Where the row's `show_images` is true both images are shown; otherwise the model
-    reads what is known of them."""
+    """Three texts for a triplet whose own failed (the row's `verdict`), as JSON, and as the fact `rewritten`, from
+    coarse to fine. Where the row's `show_images` is true both images are shown; otherwise the model reads what is known
+    of them."""
 
     name = "rewrite"
     unit: Unit = "triplet"
@@ -46,8 +47,10 @@ class Rewrite:
         return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
-        """`text_missing` where nothing is known of the target, `nothing_new` where the same is known of both; neither
-        where the images are shown."""
+        """`passed` where no verifier says that the text fails; `text_missing` where nothing is known of the target,
+        `nothing_new` where the same is known of both; neither where the images are shown."""
+        if row.get("verdict") != "fail":
+            return NothingToAsk("passed")
         shown = row.get("show_images") is True
         if not shown:
             query, target = (_known(row, side) for side in ("query", "target"))
@@ -71,7 +74,8 @@ class Rewrite:
                 texts.setdefault(text.casefold(), Candidate(text, length=length))
         if not texts:
             raise UnparsableError(f"no texts: {plain(answers[0], 80)!r}")
-        return Output(texts=tuple(texts.values()))
+        candidates = tuple(texts.values())
+        return Output({"rewritten": [one.text for one in candidates]}, candidates)
 
 
 def _object(answer: str) -> dict[str, Any]:

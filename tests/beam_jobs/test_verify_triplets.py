@@ -3,9 +3,10 @@
 import pyarrow.parquet as pq
 from made_pairs import mined
 
+from beam_jobs.chain_rows import ChainSpec
 from beam_jobs.session import Session
 from beam_jobs.tables import rows
-from beam_jobs.verify_triplets import run_verify, verify_in_child
+from beam_jobs.verify_triplets import VerifyJob, run_verify, verify_in_child
 from beam_jobs.write_instructions import run_write
 from lensmith.engine import BeamEngine
 from mining.annotation import AnnotateConfig
@@ -31,12 +32,15 @@ def test_triplets_are_verified_page_by_page(tmp_path):
     assert set(again.worked.values()) <= {0}
     # A page that killed the text model is failed, the others are verified.
     page = next(row["page_id"] for row in found)
-    work = {"triplets": triplets[0].key, "mined": manifests[0].key}
-    arguments = (workspace.path, "verify_triplets", "k" * 32, "attempt", work, VerifyConfig(), AnnotateConfig())
+    source = {"triplets": triplets[0].key, "mined": manifests[0].key}
+    spec = ChainSpec("verify_triplets", "beam_jobs.verify_triplets:texts_of", VerifyConfig())
+    job = VerifyJob(workspace, spec, (), VerifyConfig(), AnnotateConfig())
     marked = []
+    arguments = (job, "k" * 32, "attempt", {"source": source, "number": 0, "owners": []})
     shard = verify_in_child(*arguments, mark=marked.append, quarantine={page: "crashed_sigsegv"})
     units = shard.counts["units"]
     assert units["triplet"]["failed"] == {"crashed_sigsegv": 12}
     assert units["triplet"]["kept"] == 12
-    assert marked == [row for row in marked if row != page]
+    assert len(marked) == 1
+    assert page not in marked
     assert pq.read_table(tmp_path / shard.files["verified"][0].path).num_rows == 12

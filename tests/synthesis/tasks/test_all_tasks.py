@@ -45,7 +45,15 @@ ROW = {
     "visual_similarity": 0.71,
     "text_similarity": 0.42,
     "instruction": "Show it in deep winter",
+    "distractors": ["4e5f", "6a7b", "8c9d"],
+    "distractor_texts": ["The bridge from below", "Its builders", "The toll house"],
+    "verdict": "fail",
+    "rewritten": ["Show it in snow", "Show it in snow and ice", "Show it in snow and ice, from the far bank"],
 }
+#: Tasks that use the prompts of others.
+BORROWED = {"verify_rewritten": ("verify_image", "verify_text")}
+#: What verifiers say in words of their own.
+VERDICTS = {"pass", "ambiguous", "fail", "image", "text"}
 QUOTES = "\"'`“”„«»"
 #: What made-up lists hold, and a made-up answer of one text.
 WORDS = ("red kite", "wooden boat", "white dog", "tall mast")
@@ -245,6 +253,8 @@ def test_parsing_raises_nothing_else_and_invents_nothing(name, step_name, data):
     for leaf in leaves([of_texts, dict(output.facts)]):
         assert leaf == one_line(leaf)
         assert leaf.encode()
+        if name.startswith("verify_") and leaf in VERDICTS:
+            continue
         assert any(bare(leaf) in one for one in known), leaf
 
 
@@ -278,7 +288,7 @@ def test_questions(name, step_name, shown):
     assert step_name == name or step_name.startswith(f"{name}.")
     assert step.unit in ("image", "pair", "triplet")
     assert load_prompt(asked.prompt.name) == asked.prompt
-    assert asked.prompt.name.split(".")[0] == name
+    assert asked.prompt.name.split(".")[0] in BORROWED.get(name, (name,))
     images = [
         part["image"] for one in asked.messages for part in one["content"] if isinstance(part, dict) and "image" in part
     ]
@@ -321,7 +331,9 @@ def hostile(value, tail, path=""):
 @pytest.mark.parametrize("tail", ["", "word " * 5000, "x" * 20_000])
 def test_text_of_strangers_stays_in_its_quotes_and_is_cut(name, step_name, shown, tail):
     step, row = case(name, step_name, shown)
-    kept = {key: value for key, value in row.items() if key.endswith("_id") or key == "language"}
+    # Verdicts are ours, and what is written anew has gone through the filters.
+    ours = ("language", "distractors", "verdict", "rewritten")
+    kept = {key: value for key, value in row.items() if key.endswith("_id") or key in ours}
     asked = step.format_input(hostile(row, tail) | kept)
     if isinstance(asked, NothingToAsk):
         # Under a grammar of the pair's own words there may be none.
