@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from beam_jobs.workspace import Manifest, Workspace
+from lensmith.costs import run_costs
 from lensmith.settings import STAGES
 from schemas.errors import RunFailedError
 from schemas.outcomes import UNITS, Counts, total
@@ -46,8 +47,9 @@ def stage_counts(workspace: Workspace, stage: str) -> Counts:
 
 def funnel(workspace: Workspace, stages: Iterable[str] = STAGES) -> dict[str, Any]:
     """The content of `funnel.json`: one entry for each stage that has run and each of its units; `out` stands in a
-    stage's first entry."""
+    stage's first entry. Beside them `costs`, where models were asked (`lensmith.costs`)."""
     entries = []
+    stages = tuple(stages)
     for stage in stages:
         if not jobs_of(workspace, stage):
             continue
@@ -58,7 +60,8 @@ def funnel(workspace: Workspace, stages: Iterable[str] = STAGES) -> dict[str, An
             if unit in counts.units:
                 entries.append({"stage": stage, "unit": unit, **counts.units[unit].to_json(), "out": out})
                 out = {}
-    return {"stages": entries}
+    costs = run_costs(workspace, stages)
+    return {"stages": entries} | ({} if costs is None else {"costs": costs})
 
 
 def write_funnel(workspace: Workspace) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.console import Console
 from beam_jobs.session import Session
 from beam_jobs.workspace import Workspace
 from lensmith.cleaning import clean
+from lensmith.costs import keep_prices
 from lensmith.funnel import check_budget, write_funnel
 from lensmith.output_folder import (
     InputPlan,
@@ -37,6 +38,7 @@ from lensmith.version import VERSION
 from mining.archives.inputs import list_inputs
 from schemas.errors import ConfigurationError, StoppedError
 from schemas.settings import deciding_fields
+from synthesis.costs import load_prices
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     if engine.is_local:
         # Elsewhere it is the workers that need them.
         check_needs(settings, working)
+    prices = load_prices(settings.write_instructions.prices)
     archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)
     workspace = workspace_at(options.output)
     if not archives and not is_output(workspace):
@@ -88,6 +91,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     output = open_output(workspace, settings.run.shard_bytes, settings.run.host_buckets)
     settings = _as_fixed(settings, output, console)
     with exclusive(workspace):
+        keep_prices(workspace, prices)
         plan = plan_inputs(workspace, output, archives, options.extend) if archives else stored_plan(workspace)
         session = Session(workspace, engine, forced, options.retry is not None, working)
         session.progress.say = lambda text: console.print(text, highlight=False, soft_wrap=True)

@@ -34,7 +34,13 @@ def render_card(description: Description, tombstones: Tombstones | None = None) 
         # The card is Markdown; `cell` and `fence` guard what comes from the web.
         autoescape=False,
     )
-    environment.filters |= {"cell": _cell, "fence": _fence, "number": "{:,}".format, "megabytes": _megabytes}
+    environment.filters |= {
+        "cell": _cell,
+        "fence": _fence,
+        "number": "{:,}".format,
+        "megabytes": _megabytes,
+        "money": money,
+    }
     statistics = description.statistics
     return environment.get_template("card.md.jinja2").render(
         yaml=yaml.safe_dump(card_metadata(description), sort_keys=False, allow_unicode=True, width=120),
@@ -42,6 +48,7 @@ def render_card(description: Description, tombstones: Tombstones | None = None) 
         config=description.config,
         facts=description.facts,
         funnel=_funnel_rows(description),
+        costs=description.funnel.get("costs"),
         splits=[_split_row(description, split) for split in description.splits("ids") if description.triplets],
         columns=[(one, _columns(one)) for one in description.configurations],
         tables=_tables(statistics),
@@ -221,6 +228,14 @@ def _fence(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
+def money(cost: float | None) -> str:
+    """A cost in whatever currency the prices were given: two digits behind the point, of small ones three that count;
+    nothing where there is no price."""
+    if cost is None:
+        return ""
+    return f"{cost:,.2f}" if cost >= 1 or not cost else f"{cost:.3g}"
 
 
 def _megabytes(size: int) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 
+from publishing.card import money
 from publishing.report.charts import chart, share, steps
 from publishing.report.collect import Histogram, Report
 from publishing.report.reasons import Dropped, Reason
@@ -51,7 +52,7 @@ def render(report: Report, by_id: Files, by_url: Files) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": "{:,}".format, "words": _words, "link": link, "short": _short}
+    environment.filters |= {"number": "{:,}".format, "words": _words, "link": link, "short": _short, "money": money}
     environment.globals |= {"chart": chart, "share": share}
     pictures = _Pictures(report, by_id, by_url)
     page = environment.get_template("report.html.jinja2").render(

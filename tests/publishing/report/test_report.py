@@ -63,8 +63,8 @@ class Tables:
         images = {url: self.corpus.images[one] for one, url in self.corpus.urls.items()}
         return [(one, images[one]) for one in urls if one in images]
 
-    def page(self, **more):
-        report = collect(FUNNEL, {"settings": {"publish_dataset": {"title": "Wand"}}}, self.rows, **more)
+    def page(self, funnel=FUNNEL, **more):
+        report = collect(funnel, {"settings": {"publish_dataset": {"title": "Wand"}}}, self.rows, **more)
         return render(report, self.by_id, self.by_url).decode()
 
 
@@ -307,3 +307,23 @@ def test_what_judges_said_is_shown_if_there_are_any(tables):
     assert "Ada and Cy agree on 3 of 3." in told
     assert "Bo and Cy" not in told
     assert len(page.of("script")) == 1
+
+
+def test_what_answers_took_is_shown_if_models_were_asked(tables):
+    assert 'id="costs"' not in tables.page()
+    tokens = {"requests": 1600, "prompt_tokens": 12_000, "completion_tokens": 400}
+    task = {"stage": "write_instructions", "prompt": "caption@1", "model": HOSTILE, **tokens, "cost": 0.0068}
+    shares = {"triplets": 60, "by": "verified", "requests": 26.7, "prompt_tokens": 200.0, "completion_tokens": 6.7}
+    total = {**tokens, "cost": 0.0068}
+    costs = {"tasks": [task], "total": total, "accepted": {**shares, "cost": 0.0001133}, "unpriced": ["hand"]}
+    page = Page(tables.page(funnel={**FUNNEL, "costs": costs}))
+    told = " ".join("".join(page.text).split())
+    assert "For each of the 60 triplets that were verified: 26.7 requests, 200 tokens of prompts, 7 of answers" in told
+    assert "0.000113 in money" in told
+    assert "none for hand" in told
+    assert "1,600" in told
+    assert len(page.of("script")) == 1
+    costs = {"tasks": [task | {"cost": None}], "total": total | {"cost": None}, "accepted": None, "unpriced": []}
+    told = "".join(Page(tables.page(funnel={**FUNNEL, "costs": costs})).text)
+    assert "answer tokens" in told
+    assert "price file" not in told
