@@ -72,7 +72,7 @@ def answer_in_child(
     known = _known(workspace, work["hints"], frozenset(requests)) if not work["fresh"] else {}
     usage = answer(requests.values(), asking, writer, known)
     writer.notes["usage"] = [[*of, dict(counted)] for of, counted in sorted(usage.tokens.items())]
-    writer.notes["sent"] = usage.sent
+    writer.notes["sent"] = dict(usage.sent)
     return writer.close()
 
 

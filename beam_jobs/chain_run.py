@@ -20,13 +20,13 @@ from schemas.ids import canonical_json, digest
 from schemas.settings import deciding_fields
 from synthesis.chain import Link
 from synthesis.config import WriteConfig
-from synthesis.costs import load_prices
+from synthesis.costs import Price, load_prices
 from synthesis.prompt_files import has_prompt, load_prompt
 from synthesis.store import OWN_PARTS, store_files
 
 VERSION = "3"
 #: Requests of a shard, about: what a worker holds at once. Models in this process get small ones, since they are slow.
-_SHARD_REQUESTS = 2048
+_SHARD_REQUESTS = 4096
 _SHARD_REQUESTS_IN_PROCESS = 128
 #: Files of a store that one task of an index step reads.
 _FILES = 64
@@ -103,59 +103,77 @@ def _source(name: str) -> str:
 
 def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, basis: str, stores: Stores) -> None:
     workspace, link = session.workspace, spec.chain.links[number]
-    owners = session.index(OwnersStep(workspace, spec, number, tuple(run.plans)), run.places, basis)
+    price = _price(link, stores)
+    plans = tuple(run.plans)
+    owners = session.index(OwnersStep(workspace, spec, number, plans), run.places, basis)
     images = _image_places(session, spec, run, basis) if SHOWS_IMAGES in owners else {}
-    prices = load_prices(stores.prices)
-    price = prices.get(link.config.model)
-    if stores.max_cost is not None and price is None and link.config.backend in ("openai", "batch"):
-        raise ConfigurationError(
-            f"max_cost needs the price of {link.config.model!r}: add it to the file that write_instructions.prices "
-            "names."
-        )
-    lanes = _lanes(session, link)
-    job = AnswerJob(workspace, spec, number, tuple(run.plans), stores.own, lanes, price)
-    packed = _packed(run.places, owners, images, link)
-    forced = session.forced_times(job.stage)
-    planned = []
-    left, left_cost = _left(stores, run)
-    weights = sum(weight for _, weight in packed)
-    for members, weight in packed:
-        # What a shard owns are ids of requests, in which everything is that decides the answers.
-        store = session.shard_key(job.stage, VERSION, *(one["digest"] for one in members))
-        share = None if left_cost is None else left_cost * weight / max(1, weights)
-        most = None if left is None else min(left, weight)
-        if left is not None and most is not None:
-            left -= most
-        binding = [] if most is None or most == weight else [f"requests {most}"]
-        binding += [] if share is None else [f"cost {share:.9f}"]
-        key = digest("budget", store, *binding)[:32] if binding else store
-        work = {
-            "members": [{name: one[name] for name in ("source", "number", "owners", "owned")} for one in members],
-            "images": [one["images"] for one in members],
-            "store": store,
-            "fresh": bool(forced),
-            "hints": [],
-            "max_requests": most if binding else None,
-            "max_cost": share,
-        }
-        planned.append((Shard(key, work), [asker(one["number"]) for one in members]))
+    stage = spec.job(link.name)
+    planned = _planned(session, stage, _packed(run.places, owners, images, link), stores, run)
     shards = [shard for shard, _ in planned]
-    if not forced and (session.missing(job.stage, shards) or session.retry_failed):
+    missing = len(shards) if session.retry_failed else len(session.missing(stage, shards))
+    if missing and not session.forced_times(stage):
         shards = _with_hints(session, run, owners, stores, basis, planned)
-    manifests = session.shards(job, shards, lanes=lanes if link.config.backend == "openai" else None)
+    lanes = _lanes(session, link, missing)
+    job = AnswerJob(workspace, spec, number, plans, stores.own, lanes or 1, price)
+    manifests = session.shards(job, shards, lanes)
     keys = {name: manifest.key for (_, names), manifest in zip(planned, manifests, strict=True) for name in names}
     run.keys.append(keys)
-    run.plans.append(write_plan(workspace, job.stage, keys, digest("plan", canonical_json(keys))[:32]))
+    run.plans.append(write_plan(workspace, stage, keys, digest("plan", canonical_json(keys))[:32]))
     run.answered += manifests
     run.places = [
         replace(one, owners=(*one.owners, (_path(owners, asker(one.number)), _path(owners, borrower(one.number)))))
         for one in run.places
     ]
     for manifest in manifests:
-        run.sent += int(manifest.notes.get("sent", 0))
-        for *_, counted in manifest.notes.get("usage", ()):
-            if price is not None:
-                run.cost += price.cost(counted["prompt_tokens"], counted["completion_tokens"])
+        sent = manifest.notes.get("sent", {})
+        run.sent += sent.get("requests", 0)
+        if price is not None:
+            run.cost += price.cost(sent.get("prompt_tokens", 0), sent.get("completion_tokens", 0))
+
+
+def _price(link: Link, stores: Stores) -> Price | None:
+    """The price of a step's model. Raises ConfigurationError where a budget of money needs one that is not there."""
+    price = load_prices(stores.prices).get(link.config.model)
+    if stores.max_cost is not None and price is None and link.config.backend in ("openai", "batch"):
+        raise ConfigurationError(
+            f"max_cost needs the price of {link.config.model!r}: add it to the file that write_instructions.prices "
+            "names."
+        )
+    return price
+
+
+def _planned(
+    session: Session,
+    stage: str,
+    packed: Sequence[tuple[list[dict[str, Any]], int]],
+    stores: Stores,
+    run: ChainRun,
+) -> list[tuple[Shard, list[str]]]:
+    """Answer shards, each with the names of the chain's shards whose requests it answers. A budget is dealt out in the
+    order of the plan: requests as far as they go, money in proportion."""
+    left, left_cost = _left(stores, run)
+    total = sum(weight for _, weight in packed)
+    planned = []
+    for members, weight in packed:
+        # What a shard owns are ids of requests, in which everything is that decides the answers.
+        store = session.shard_key(stage, VERSION, *(one["digest"] for one in members))
+        most = None if left is None else min(left, weight)
+        left = None if left is None or most is None else left - most
+        share = None if left_cost is None else left_cost * weight / max(1, total)
+        binding = [f"requests {most}"] if most is not None and most < weight else []
+        binding += [f"cost {share:.9f}"] if share is not None else []
+        work = {
+            "members": [{name: one[name] for name in ("source", "number", "owners", "owned")} for one in members],
+            "images": [one["images"] for one in members],
+            "store": store,
+            "fresh": bool(session.forced_times(stage)),
+            "hints": [],
+            "max_requests": most if most is not None and most < weight else None,
+            "max_cost": share,
+        }
+        key = digest("budget", store, *binding)[:32] if binding else store
+        planned.append((Shard(key, work), [asker(one["number"]) for one in members]))
+    return planned
 
 
 def _left(stores: Stores, run: ChainRun) -> tuple[int | None, float | None]:
@@ -163,9 +181,12 @@ def _left(stores: Stores, run: ChainRun) -> tuple[int | None, float | None]:
     return requests, None if stores.max_cost is None else max(0.0, stores.max_cost - run.cost)
 
 
-def _lanes(session: Session, link: Link) -> int:
-    wanted = link.config.lanes or session.engine.workers
-    return max(1, min(wanted, link.config.concurrency)) if link.config.backend == "openai" else 1
+def _lanes(session: Session, link: Link, shards: int) -> int | None:
+    """Among how many workers an endpoint's concurrency is divided: no more than have something to do. Models in the
+    workers' own processes have none."""
+    if link.config.backend != "openai":
+        return None
+    return max(1, min(link.config.lanes or session.engine.workers, link.config.concurrency, shards))
 
 
 def _packed(

@@ -48,17 +48,19 @@ class Asking:
 
 @dataclass
 class Usage:
-    """What was sent for the answers of a shard: (prompt, model) → requests, tokens of prompts, tokens of answers; and
-    how many requests this output folder has sent itself."""
+    """What the answers of a shard took, as counts of `requests`, `prompt_tokens` and `completion_tokens`: by (prompt,
+    model), and of those that this store's own shards have sent."""
 
     tokens: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
-    sent: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, Any], own: bool) -> None:
         """Count an answer."""
         prompt, completion = tokens_of(row)
-        counted = self.tokens.setdefault((row["prompt"], row["model"]), Counter())
-        counted.update(requests=1, prompt_tokens=prompt, completion_tokens=completion)
+        counted = {"requests": 1, "prompt_tokens": prompt, "completion_tokens": completion}
+        self.tokens.setdefault((row["prompt"], row["model"]), Counter()).update(counted)
+        if own:
+            self.sent.update(counted)
 
 
 def answer(
@@ -166,12 +168,12 @@ class _Shard:
 
     def report(self, outcomes: Outcomes) -> Usage:
         """Each request's outcome, once, and the rows of those that were answered."""
-        usage = Usage(sent=len(self._own))
+        usage = Usage()
         outcomes.entered("request", len(self._wanted))
         for name in sorted(self._wanted):
             if name in self._rows:
                 self._report_row(name, self._rows[name], outcomes)
-                usage.add(self._rows[name])
+                usage.add(self._rows[name], name in self._own)
             elif name in self._deferred:
                 outcomes.deferred("request", self._deferred[name], id=name)
                 if self._deferred[name] == "batch":

@@ -20,9 +20,9 @@ class ChatServer:
     """`plan(question, times)` gives what becomes of the `times`-th asking of a question (its last message):
     a text to answer with, or ("status", code, headers), "reset", "hang", "cut", "garbage", "null", "empty"."""
 
-    def __init__(self, plan=lambda question, times: GOOD, delay=0.0):
+    def __init__(self, plan=lambda question, times: GOOD, delay=0.0, host="127.0.0.1"):
         self.asked = Counter()
-        self.bodies, self.headers = [], []
+        self.bodies, self.headers, self.clients = [], [], Counter()
         self.flying = self.most = 0
         self._plan, self._delay, self._lock = plan, delay, threading.Lock()
         server = self
@@ -32,6 +32,7 @@ class ChatServer:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.clients[self.client_address[0]] += 1
                 server._note(body, dict(self.headers), self.path)
                 try:
                     server._act(self, body)
@@ -42,9 +43,10 @@ class ChatServer:
             def log_message(self, *_):
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer((host, 0), Handler)
         self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
+        self.port = self._http.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def _note(self, body, headers, path):

@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_asked_for_once_more_and_never_a_third_time(tmp_p
         return again(request, text) if text == "bad" and request.follows is None else None
 
     outcomes, entry, usage = ask(tmp_path, requests, writer, follow_up=follow_up)
-    assert (entry.entered, entry.kept, usage.sent) == (10, 10, 10)
+    assert (entry.entered, entry.kept, usage.sent["requests"]) == (10, 10, 10)
     rows = {row["request_id"]: row for row in outcomes.rows("generations")}
     followers = [row for row in rows.values() if row["follows"]]
     assert sorted(row["text"] for row in followers) == ["bad", "bad", "good", "good", "good"]
@@ -125,7 +125,7 @@ def test_answers_of_other_stores_go_first_and_cost_nothing(tmp_path, scripted_wr
     writer = scripted_writer(lambda request: "new")
     outcomes, entry, usage = ask(tmp_path / "b", requests, writer, known=known, budget=Budget(requests=1))
     assert sorted(row["text"] for row in outcomes.rows("generations")) == ["from elsewhere", "from elsewhere", "new"]
-    assert (entry.kept, len(writer.asked), usage.sent) == (3, 1, 1)
+    assert (entry.kept, len(writer.asked), usage.sent["requests"]) == (3, 1, 1)
 
 
 def test_a_budget_stops_cleanly_and_goes_on(tmp_path, scripted_writer):
@@ -137,7 +137,7 @@ def test_a_budget_stops_cleanly_and_goes_on(tmp_path, scripted_writer):
     _, entry, _ = ask(tmp_path, requests, writer, budget=Budget(requests=4))
     assert (entry.kept, entry.deferred, len(writer.asked)) == (4, 6, 4)
     _, entry, usage = ask(tmp_path, requests, writer, budget=Budget(requests=10))
-    assert (entry.kept, entry.deferred, len(writer.asked), usage.sent) == (10, 0, 10, 10)
+    assert (entry.kept, entry.deferred, len(writer.asked), usage.sent["requests"]) == (10, 0, 10, 10)
 
 
 def test_a_budget_of_money_counts_what_was_paid(tmp_path, scripted_writer):
