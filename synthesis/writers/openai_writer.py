@@ -59,8 +59,8 @@ class OpenAIWriter:
         At any time no more than a quarter above the number that may be in flight has been drawn and not been yielded.
         Closing the stream cancels what is in flight.
 
-        Raises ConfigurationError where an address refuses everything so far: it cannot be reached, or it knows neither
-        the key nor the model.
+        Raises ConfigurationError where an address refused everything so far, because it cannot be reached or does not
+        know the model, and where it refuses the key or wants to be paid: another run may ask the rest.
         """
         lane = Lane(self._start(), self._answer)
         room = len(self._config.base_urls) * self.concurrency
@@ -166,16 +166,18 @@ class OpenAIWriter:
         return asked
 
     def _check(self, endpoint: Endpoint, error: str) -> None:
-        """Before any answer came, some errors tell of the configuration rather than of a request."""
+        """Some errors tell of the configuration rather than of a request, most of them only before an answer came."""
         where = f"the endpoint {endpoint.address}"
         if error.startswith("connection:") and not any(one.answered for one in self._endpoints.all):
             raise ConfigurationError(
                 f"{where} cannot be reached: start its server, or set write_instructions.base_url to where it listens."
             )
-        if error == "http_401" and not endpoint.answered:
+        if error == "http_401" or (error == "http_403" and not endpoint.answered):
             raise ConfigurationError(
-                f"{where} refuses the key (401): set the environment variable {self._config.api_key_variable}."
+                f"{where} refuses the key ({error[5:]}): set the environment variable {self._config.api_key_variable}."
             )
+        if error == "http_402":
+            raise ConfigurationError(f"{where} wants to be paid first (402): see to the account, then run again.")
         if error == "http_404" and not endpoint.answered:
             raise ConfigurationError(
                 f"{where} does not know the model {self.name!r} or is no such address (404): set "

@@ -335,6 +335,15 @@ def test_an_endpoint_that_refuses_everything_ends_the_run(chat_server, writer):
         OpenAIWriter(WriterConfig(backend="openai"))
 
 
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_key_that_is_worth_nothing_any_more_is_no_requests_fault(chat_server, writer, status):
+    server = chat_server(lambda question, times: "fine" if question == "q" else ("status", status, {}))
+    made = writer(server)
+    assert one(made)["text"] == "fine"
+    with pytest.raises(ConfigurationError, match=str(status)):
+        one(made, "later")
+
+
 def test_after_an_answer_a_404_is_one_requests_error(chat_server, writer):
     server = chat_server(lambda question, times: ("status", 404, {}) if question == "bad" else "fine")
     made = writer(server)
