@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
@@ -14,27 +14,30 @@ from PIL import Image
 
 from schemas.errors import ConfigurationError, MissingPackageError
 from synthesis.config import WriterConfig
+from synthesis.writers.chat_templates import ChatTemplate
 from synthesis.writers.checkpoints import GRID_MODELS, INSTALL_TORCHVISION, Checkpoint, checkpoint_of
 from synthesis.writers.encoded_images import BadImageError, decode_image
+from synthesis.writers.enforced_json import BadSchemaError, Enforcer
 from synthesis.writers.grid_processor import GridProcessor
 
 _LOADING = (OSError, ValueError, KeyError, ImportError)
-_PROBES = ("a first probe", "a second probe")
 #: Settings of sampling that a model may bring along: requests bring their own.
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "max_length")
 
 
 class BadRequestError(ValueError):
-    """A request that cannot be put to the model: `no_images`, `bad_image`, `bad_prompt`, `too_long`."""
+    """A request that cannot be put to the model: `no_images`, `bad_image`, `bad_prompt`,
+    `bad_schema`, `too_long`."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A request as tensors: `tokens` int64 (tokens) each, `input_ids` among them; `others`, such as pixels, join those
-    of other requests in their first dimension."""
+    of other requests in their first dimension. `matcher` enforces its schema; None leaves that to the prompt."""
 
     tokens: Mapping[str, Any]
     others: Mapping[str, Any]
+    matcher: Any = None
 
 
 class ChatModel:
@@ -60,15 +63,10 @@ class ChatModel:
             raise ConfigurationError(f"{self.name!r} ({settings.model_type}) is no language model: name a chat model.")
         self._processor = self._make_processor(settings) if self._sees else None
         self.tokenizer = self._processor.tokenizer if self._processor else self._load("AutoTokenizer")
-        self._template = _template_of(self._processor, self.tokenizer)
-        if self._template is None:
-            raise ConfigurationError(
-                f"the model {self.name!r} has no chat template: take one that is tuned for chat, or put "
-                "chat_template.jinja into its folder."
-            )
-        self._special = self._special_tokens()
-        self._system = self._takes_system()
-        self.context: int | None = getattr(settings.get_text_config(), "max_position_embeddings", None)
+        self._template = ChatTemplate(self.name, self.tokenizer, self._processor)
+        text = settings.get_text_config()
+        self.context: int | None = getattr(text, "max_position_embeddings", None)
+        self._vocabulary = int(text.vocab_size)
         if self._sees:
             self._try_an_image()
         self.model = self._load_model()
@@ -90,7 +88,7 @@ class ChatModel:
         """A request as the model takes it. Raises BadRequestError."""
         messages, pictures = self._messages(request)
         try:
-            text = self._render(messages)
+            text = self._template.render(messages)
             tensors = self._tensors(text, pictures)
         except TemplateError as error:
             raise BadRequestError(f"bad_prompt: {' '.join(str(error).split())[:200]}") from error
@@ -105,7 +103,22 @@ class ChatModel:
             )
         tokens = {name: value[0] for name, value in tensors.items() if value.shape == shape}
         others = {name: value for name, value in tensors.items() if name not in tokens}
-        return Prepared(tokens, others)
+        return Prepared(tokens, others, self._matcher(request["parameters"].get("schema")))
+
+    def _matcher(self, schema: Mapping[str, Any] | None) -> Any:
+        if schema is None or self._enforcer is None:
+            return None
+        try:
+            return self._enforcer.matcher(schema)
+        except BadSchemaError as error:
+            raise BadRequestError(f"bad_schema: {error}") from error
+
+    @cached_property
+    def _enforcer(self) -> Enforcer | None:
+        try:
+            return Enforcer(self.tokenizer, self._vocabulary, self.ends)
+        except (ImportError, ValueError):
+            return None
 
     def _messages(self, request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Image.Image]]:
         """Messages in the form of the template, and the pictures in the order in which they are shown."""
@@ -121,7 +134,7 @@ class ChatModel:
                     shown.append(part["image"])
                     content.append({"type": "image"})
                 else:
-                    content.append({"type": "text", "text": self._harmless(part["text"])})
+                    content.append({"type": "text", "text": self._template.harmless(part["text"])})
             messages.append({"role": message["role"], "content": content})
         if shown and not self._sees:
             raise BadRequestError(f"no_images: the model {self.name!r} reads text only")
@@ -131,22 +144,6 @@ class ChatModel:
             return messages, [decode_image(images[index]) for index in shown]
         except BadImageError as error:
             raise BadRequestError(f"bad_image: {error}") from error
-
-    def _harmless(self, text: str) -> str:
-        """Control tokens in what a page says would speak in someone else's name: a space breaks them."""
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._special else text
-
-    def _render(self, messages: Sequence[Mapping[str, Any]], system: bool | None = None) -> str:
-        turns = [dict(one) for one in messages]
-        if not (self._system if system is None else system) and len(turns) > 1 and turns[0]["role"] == "system":
-            turns[1]["content"] = [*turns[0]["content"], {"type": "text", "text": "\n\n"}, *turns[1]["content"]]
-            turns = turns[1:]
-        if not self._sees:
-            turns = [one | {"content": "".join(part["text"] for part in one["content"])} for one in turns]
-        rendered: str = self.tokenizer.apply_chat_template(
-            turns, chat_template=self._template, tokenize=False, add_generation_prompt=True
-        )
-        return rendered
 
     def _tensors(self, text: str, pictures: Sequence[Image.Image]) -> dict[str, Any]:
         begin = self.tokenizer.bos_token
@@ -158,30 +155,11 @@ class ChatModel:
         shown = [list(pictures)] if pictures else None
         return dict(self._processor(images=shown, text=[text], return_tensors="pt", add_special_tokens=special))
 
-    def _takes_system(self) -> bool:
-        """Whether the template takes a message of the system; some refuse it or leave it out."""
-        first, second = _PROBES
-        messages = [
-            {"role": role, "content": [{"type": "text", "text": text}]}
-            for role, text in (("system", first), ("user", second))
-        ]
-        for system in (True, False):
-            try:
-                text = self._render(messages, system)
-            except (TemplateError, TypeError):
-                continue
-            if first in text and second in text:
-                return system
-        raise ConfigurationError(
-            f"the chat template of {self.name!r} does not show what is said to it: take another model, or correct "
-            "chat_template.jinja in its folder."
-        )
-
     def _try_an_image(self) -> None:
         """What a processor lacks shows before the first request."""
         sink = io.BytesIO()
         Image.new("RGB", (64, 48)).save(sink, "PNG")
-        content = [{"type": "image", "image": 0}, {"type": "text", "text": _PROBES[0]}]
+        content = [{"type": "image", "image": 0}, {"type": "text", "text": "What is this?"}]
         request = {
             "messages": [{"role": "user", "content": content}],
             "images": [sink.getvalue()],
@@ -199,13 +177,6 @@ class ChatModel:
             raise ConfigurationError(
                 f"the processor of {self.name!r} passes no image on: name a model that sees images."
             )
-
-    def _special_tokens(self) -> re.Pattern[str] | None:
-        tokens = {str(one) for one in self.tokenizer.added_tokens_decoder.values() if one.special}
-        tokens |= {str(one) for one in self.tokenizer.all_special_tokens}
-        tokens.add(str(getattr(self._processor, "image_token", "") or ""))
-        ordered = sorted((one for one in tokens if len(one) > 1), key=lambda one: (-len(one), one))
-        return re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def _make_processor(self, settings: Any) -> Any:
         if settings.model_type in GRID_MODELS:
@@ -240,16 +211,6 @@ class ChatModel:
                 raise _wants_torchvision(self.name) from error
             reason = " ".join(str(error).split())[:300]
             raise ConfigurationError(f"cannot load {kind} of the model {self.name!r}: {reason}") from error
-
-
-def _template_of(processor: Any, tokenizer: Any) -> str | None:
-    for one in (processor, tokenizer):
-        template = getattr(one, "chat_template", None)
-        if isinstance(template, dict):
-            template = template.get("default")
-        if template:
-            return str(template)
-    return None
 
 
 def _wants_torchvision(name: str) -> ConfigurationError:

@@ -13,6 +13,7 @@ from typing import Any
 
 from synthesis.config import WriterConfig
 from synthesis.writers.chat_models import BadRequestError, ChatModel, Prepared
+from synthesis.writers.enforced_json import Enforced
 
 #: Prompts are as long as the longest of their batch, rounded up to so many tokens.
 _PADDING = 32
@@ -25,8 +26,8 @@ Answer = dict[str, Any]
 
 
 class TransformersWriter:
-    """Answers requests of equal parameters together. JSON schemas and grammars are left to the prompt: transformers
-    enforces none."""
+    """Answers requests of equal parameters together. JSON schemas are enforced where the package llguidance is
+    installed, and left to the prompt where it is not, as grammars are: transformers itself enforces neither."""
 
     def __init__(self, config: WriterConfig) -> None:
         """Raises MissingPackageError, ConfigurationError."""
@@ -39,8 +40,9 @@ class TransformersWriter:
     ) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]] | None]:
         """See `schemas.protocols.InstructionWriter`.
 
-        Errors: `no_images`, `bad_image`, `bad_prompt`, `too_long` (prompt and `max_tokens` together), `out_of_memory`
-        (alone, too), `model`. A batch that fails is halved and tried again, so that one request does not spoil it.
+        Errors: `no_images`, `bad_image`, `bad_prompt`, `bad_schema`, `too_long` (prompt and `max_tokens` together),
+        `out_of_memory` (alone, too), `model`. A batch that fails is halved and tried again, so that one request does
+        not spoil it.
         """
         waiting: dict[Hashable, list[Asked]] = {}
         for request in requests:
@@ -88,10 +90,14 @@ class TransformersWriter:
         inputs = self._collated([prepared for _, prepared in filled])
         parameters = group[0][0]["parameters"]
         temperature, limit = float(parameters["temperature"]), int(parameters["max_tokens"])
-        noise = [SeededNoise([_seed(request) for request, _ in filled], temperature)] if temperature > 0 else []
+        steps: list[Any] = []
+        if any(prepared.matcher is not None for _, prepared in group):
+            steps.append(Enforced([prepared.matcher for _, prepared in filled]))
+        if temperature > 0:
+            steps.append(SeededNoise([_seed(request) for request, _ in filled], temperature))
         with torch.inference_mode():
             found = self._chat.model.generate(
-                **inputs, generation_config=self._chat.generation(limit), logits_processor=noise
+                **inputs, generation_config=self._chat.generation(limit), logits_processor=steps
             )
         rows = found[:, inputs["input_ids"].shape[1] :].tolist()
         lengths = [len(prepared.tokens["input_ids"]) for _, prepared in group]

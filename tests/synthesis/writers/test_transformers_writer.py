@@ -287,6 +287,39 @@ def test_samples_depend_on_their_seed_and_on_no_company(writer):
     assert answers(small, asked("greedy", "a", seed=7))["greedy"] == together["greedy"]
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"colour": {"enum": ["red", "green"]}, "name": {"type": "string", "maxLength": 3}},
+    "required": ["colour", "name"],
+    "additionalProperties": False,
+}
+
+
+def test_schemas_are_enforced_row_by_row(writer):
+    pytest.importorskip("llguidance")
+    for kind, temperature in (("causal", 0.0), ("causal", 2.0), ("qwen2_vl", 0.0)):
+        small, wanted = writer(kind), {"temperature": temperature, "max_tokens": 60}
+        free = asked("free", "a", **wanted)
+        made = [asked(str(seed), "a", schema=SCHEMA, seed=seed, **wanted) for seed in range(3)]
+        broken = asked("broken", "a", schema={"type": "nonsense"}, **wanted)
+        found = answers(small, made[0], free, broken, *made[1:])
+        for request in made:
+            data = json.loads(found[request["request_id"]]["text"])
+            assert set(data) == {"colour", "name"}
+            assert data["colour"] in ("red", "green")
+            assert found[request["request_id"]]["finish_reason"] == "stop"
+        assert found["free"]["text"] == answers(small, free)["free"]["text"]
+        assert found["broken"]["error"].startswith("bad_schema")
+
+
+def test_without_llguidance_schemas_are_left_to_the_prompt(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    config = WriterConfig(backend="transformers", model="m", model_file=str(folder / "causal"), batch=3)
+    small = TransformersWriter(config)
+    found = answers(small, asked("a", "b", schema=SCHEMA), asked("free", "b"))
+    assert found["a"] == found["free"]
+
+
 def test_noise_draws_by_the_softmax():
     logits = torch.tensor([2.0, 1.0, 0.0, -math.inf])
     rows = 4000
