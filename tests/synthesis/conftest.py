@@ -41,3 +41,9 @@ def scripted_writer():
 def fault_proxy():
     """The module `fault_proxy.py`."""
     return _module("fault_proxy")
+
+
+@pytest.fixture(scope="session")
+def asking_script():
+    """The module `asking_script.py`."""
+    return _module("asking_script")
