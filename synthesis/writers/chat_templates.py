@@ -34,7 +34,7 @@ class ChatTemplate:
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text) if self._special else text
 
     def render(self, messages: Sequence[Mapping[str, Any]], system: bool | None = None) -> str:
-        """The prompt, up to where the answer begins. Raises jinja2.TemplateError for turns that the template refuses."""
+        """The prompt, up to where the answer begins. Raises jinja2.TemplateError for turns that are refused."""
         turns = [dict(one) for one in messages]
         if not (self._system if system is None else system) and len(turns) > 1 and turns[0]["role"] == "system":
             turns[1]["content"] = [*turns[0]["content"], {"type": "text", "text": "\n\n"}, *turns[1]["content"]]
