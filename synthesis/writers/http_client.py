@@ -1,7 +1,7 @@
 """POST requests to one address over connections that are kept, on asyncio alone.
 
-Why not a client library: at 256 requests in flight httpx takes 20 ms of processor time a request (1.3 ms with a client
-for each connection), h11 0.36 ms, aiohttp 0.38 ms, this 0.1 ms: docs/synthesis.md, "Throughput".
+Why not a client library: with 256 requests in flight, one request took httpx 20 ms of processor time (1.3 ms with a
+client for each connection), aiohttp 0.3 to 0.4 ms, h11 on streams 0.4 ms, and 0.1 ms without any (Python 3.11).
 """
 
 from __future__ import annotations

@@ -170,7 +170,8 @@ class OpenAIWriter:
         where = f"the endpoint {endpoint.address}"
         if error.startswith("connection:") and not any(one.answered for one in self._endpoints.all):
             raise ConfigurationError(
-                f"{where} cannot be reached: start its server, or set write_instructions.base_url to where it listens."
+                f"{where} cannot be reached ({error[12:]}): start its server, or set write_instructions.base_url to "
+                "where it listens."
             )
         if error == "http_401" or (error == "http_403" and not endpoint.answered):
             raise ConfigurationError(

@@ -1,9 +1,11 @@
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +43,7 @@ def body_server():
     """Servers that answer by `act(body, headers)`: a text, or status, headers and body."""
     opened = []
 
-    def make(act):
+    def make(act, context=None):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
@@ -68,6 +70,8 @@ def body_server():
                 pass
 
         opened.append(Server(("127.0.0.1", 0), Handler))
+        if context is not None:
+            opened[-1].socket = context.wrap_socket(opened[-1].socket, server_side=True)
         threading.Thread(target=opened[-1].serve_forever, args=(0.02,), daemon=True).start()
         return f"http://127.0.0.1:{opened[-1].server_port}/v1"
 
@@ -361,6 +365,44 @@ def test_addresses_hold_no_secrets(address):
         assert "secret" not in str(caught.value)
 
 
+@pytest.fixture
+def certified(tmp_path):
+    """A server's context for TLS as localhost, and the file of the certificate that vouches for it."""
+    pytest.importorskip("cryptography")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    plain = serialization.NoEncryption()
+    file.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, str(file)
+
+
+def test_a_server_behind_tls_must_prove_who_it_is(body_server, writer, certified, monkeypatch):
+    context, file = certified
+    address = body_server(lambda body, headers: "fine", context).replace("http://127.0.0.1", "https://localhost")
+    with pytest.raises(ConfigurationError, match="SSLCertVerificationError"):
+        one(writer(address, attempts=1, timeout=20))
+    monkeypatch.setenv("SSL_CERT_FILE", file)
+    found = answers(writer(address, timeout=20), (request(str(number), [JPEG * 30_000]) for number in range(12)))
+    assert [answer["text"] for answer in found.values()] == ["fine"] * 12
+
+
 def test_the_load_is_spread_and_each_limit_kept(chat_server, writer):
     servers = [chat_server(delay=0.03), chat_server(delay=0.03), chat_server(delay=0.09)]
     found = answers(writer(*servers), map(request, map(str, range(90))))
@@ -371,9 +413,10 @@ def test_the_load_is_spread_and_each_limit_kept(chat_server, writer):
     assert 0 < slow < min(quick, other)
 
 
-def test_a_dead_endpoint_is_left_alone(chat_server, writer):
-    server = chat_server(delay=0.02)
-    found = answers(writer(closed_address(), server), map(request, map(str, range(120))))
+@pytest.mark.parametrize("fault", ["gone", 500, 503, 429])
+def test_an_endpoint_that_cannot_serve_is_left_alone(chat_server, writer, fault):
+    broken = closed_address() if fault == "gone" else chat_server(lambda question, times: ("status", fault, {}))
+    found = answers(writer(broken, chat_server(delay=0.02), timeout=20), map(request, map(str, range(120))))
     assert {answer["error"] for answer in found.values()} == {None}
     # Those that were sent to it at first, and one at a time that looks whether it is there again.
     assert sum(answer["tries"] - 1 for answer in found.values()) <= 12
