@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.chain_rows import ChainSpec, Place, advanced
+from beam_jobs.choose_samples import choices, chooses, sketches_of
 from beam_jobs.image_places import ImagePlace
 from beam_jobs.index_step import answer_map
 from beam_jobs.shard_job import Shard
@@ -15,6 +16,7 @@ from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.shown_images import ShownImages
 from beam_jobs.supervised import child
 from beam_jobs.workspace import Workspace
+from mining.annotation import AnnotateConfig
 from schemas.storage import Folder
 from synthesis.asking import Asking, answer
 from synthesis.chain import Question, follow_up
@@ -28,7 +30,7 @@ from synthesis.writers import load_writer
 class AnswerJob:
     """Answers the requests that some shards of a chain own. `lanes`: among how many workers the endpoint's concurrency
     is divided; each runs its shards one after the other, so that the limit holds over all workers without a word
-    between them."""
+    between them. `models`: the encoders by which the best of several captions is chosen."""
 
     workspace: Workspace
     spec: ChainSpec
@@ -37,6 +39,7 @@ class AnswerJob:
     store: str
     lanes: int = 1
     price: Price | None = None
+    models: AnnotateConfig | None = None
 
     @property
     def stage(self) -> str:
@@ -71,6 +74,11 @@ def answer_in_child(
     )
     known = _known(workspace, work["hints"], frozenset(requests)) if not work["fresh"] else {}
     usage = answer(requests.values(), asking, writer, known)
+    if chooses(link) and job.models is not None:
+        known_sketches = sketches_of(workspace, [member["source"] for member in work["members"]])
+        distinct = {question.requests[0].request_id: question for question in questions.values()}
+        for row in choices(link, distinct.values(), usage.texts, job.models, known_sketches):
+            writer.row("choices", row)
     writer.notes["usage"] = [[*of, dict(counted)] for of, counted in sorted(usage.tokens.items())]
     writer.notes["sent"] = dict(usage.sent)
     return writer.close()

@@ -10,14 +10,16 @@ from typing import Any
 from beam_jobs.answer_requests import AnswerJob
 from beam_jobs.chain_index import SHOWS_IMAGES, ImagePlaces, ImageSource, OwnersStep, StoredStep, StoreFiles, Wanted
 from beam_jobs.chain_rows import ChainSpec, Place, borrower, write_plan
+from beam_jobs.choose_samples import chooses
 from beam_jobs.image_places import image_sources
 from beam_jobs.index_step import Answers
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
+from mining.annotation import AnnotateConfig
 from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
-from schemas.settings import deciding_fields
+from schemas.settings import deciding_fields, settings_digest
 from synthesis.chain import Link
 from synthesis.config import WriteConfig
 from synthesis.costs import Price, load_prices
@@ -61,6 +63,7 @@ class ChainRun:
     manifests of all answers."""
 
     places: list[Place]
+    models: AnnotateConfig | None = None
     plans: list[str] = field(default_factory=list)
     keys: list[Mapping[str, str]] = field(default_factory=list)
     answered: list[Manifest] = field(default_factory=list)
@@ -78,10 +81,17 @@ class ChainRun:
 
 
 def run_chain(
-    session: Session, spec: ChainSpec, sources: Sequence[Mapping[str, Any]], basis: str, stores: Stores
+    session: Session,
+    spec: ChainSpec,
+    sources: Sequence[Mapping[str, Any]],
+    basis: str,
+    stores: Stores,
+    models: AnnotateConfig | None = None,
 ) -> ChainRun:
-    """Answer all steps of a chain. `basis`: digest of the sources. Results of steps that are no part of it end."""
-    run = ChainRun([Place(source, number) for number, source in enumerate(sources)])
+    """Answer all steps of a chain. `basis`: digest of the sources. Results of steps that are no part of it end.
+
+    `models`: encoders that choose among several captions of an image; without them the captions choose."""
+    run = ChainRun([Place(source, number) for number, source in enumerate(sources)], models)
     links = spec.chain.links
     for number, link in enumerate(links):
         basis = digest("chain", basis, asking_digest(link), VERSION)
@@ -108,13 +118,15 @@ def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, 
     owners = session.index(OwnersStep(workspace, spec, number, plans), run.places, basis)
     images = _image_places(session, spec, run, basis) if SHOWS_IMAGES in owners else {}
     stage = spec.job(link.name)
-    planned = _planned(session, stage, _packed(run.places, owners, images, link), stores, run)
+    # Another encoder chooses another sample; the answers stay in the store.
+    more = [settings_digest(run.models)] if run.models is not None and chooses(link) else []
+    planned = _planned(session, stage, _packed(run.places, owners, images, link), stores, run, more)
     shards = [shard for shard, _ in planned]
     missing = len(shards) if session.retry_failed else len(session.missing(stage, shards))
     if missing and not session.forced_times(stage):
         shards = _with_hints(session, run, owners, stores, basis, planned)
     lanes = _lanes(session, link, missing)
-    job = AnswerJob(workspace, spec, number, plans, stores.own, lanes or 1, price)
+    job = AnswerJob(workspace, spec, number, plans, stores.own, lanes or 1, price, run.models)
     manifests = session.shards(job, shards, lanes)
     keys = {name: manifest.key for (_, names), manifest in zip(planned, manifests, strict=True) for name in names}
     run.keys.append(keys)
@@ -148,6 +160,7 @@ def _planned(
     packed: Sequence[tuple[list[dict[str, Any]], int]],
     stores: Stores,
     run: ChainRun,
+    more: Sequence[str],
 ) -> list[tuple[Shard, list[str]]]:
     """Answer shards, each with the names of the chain's shards whose requests it answers. A budget is dealt out in the
     order of the plan: requests as far as they go, money in proportion."""
@@ -160,7 +173,7 @@ def _planned(
         most = None if left is None else min(left, weight)
         left = None if left is None or most is None else left - most
         share = None if left_cost is None else left_cost * weight / max(1, total)
-        binding = [f"requests {most}"] if most is not None and most < weight else []
+        binding = [*more, *([f"requests {most}"] if most is not None and most < weight else [])]
         binding += [f"cost {share:.9f}"] if share is not None else []
         work = {
             "members": [{name: one[name] for name in ("source", "number", "owners", "owned")} for one in members],

@@ -13,6 +13,7 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.annotation import AnnotateConfig
 from schemas.ids import canonical_json, digest
 from synthesis.config import WriteConfig
 from synthesis.writing import write_image_texts, write_triplets
@@ -46,11 +47,14 @@ class TripletsJob:
         write_image_texts(found, chain, writer)
 
 
-def run_write(session: Session, mined: Sequence[Manifest], config: WriteConfig) -> tuple[list[Manifest], ChainRun]:
-    """Write texts for all pairs; a manifest for each shard of pairs, in the order of their plan."""
+def run_write(
+    session: Session, mined: Sequence[Manifest], config: WriteConfig, models: AnnotateConfig | None = None
+) -> tuple[list[Manifest], ChainRun]:
+    """Write texts for all pairs; a manifest for each shard of pairs, in the order of their plan. `models`: the run's
+    encoders, by which the best of several captions is chosen."""
     spec = ChainSpec("write_instructions", "beam_jobs.write_instructions:pairs_of", config)
     sources = [{"job": one.stage, "key": one.key} for one in mined]
-    run = run_chain(session, spec, sources, basis_of(mined), Stores.of(config, session.workspace.path))
+    run = run_chain(session, spec, sources, basis_of(mined), Stores.of(config, session.workspace.path), models)
     job = TripletsJob(session.workspace, spec, tuple(run.plans), config)
     settings = digest("chain", *config.chain, canonical_json(config.filters.model_dump(mode="json")))
     shards = [

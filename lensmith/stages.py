@@ -56,7 +56,9 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             settings.extract_pages.agent,
         )
     elif stage == "write_instructions":
-        results.written, results.writing = run_write(session, results.mined, settings.write_instructions)
+        results.written, results.writing = run_write(
+            session, results.mined, settings.write_instructions, settings.annotate_images
+        )
     elif stage == "verify_triplets":
         results.verified = run_verify(
             session,

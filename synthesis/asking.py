@@ -49,10 +49,11 @@ class Asking:
 @dataclass
 class Usage:
     """What the answers of a shard took, as counts of `requests`, `prompt_tokens` and `completion_tokens`: by (prompt,
-    model), and of those that this store's own shards have sent."""
+    model), and of those that this store's own shards have sent. `texts`: the answers by request id."""
 
     tokens: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def add(self, row: Mapping[str, Any], own: bool) -> None:
         """Count an answer."""
@@ -61,6 +62,8 @@ class Usage:
         self.tokens.setdefault((row["prompt"], row["model"]), Counter()).update(counted)
         if own:
             self.sent.update(counted)
+        if row["error"] is None and row["text"] is not None:
+            self.texts[row["request_id"]] = row["text"]
 
 
 def answer(

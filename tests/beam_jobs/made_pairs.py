@@ -10,7 +10,7 @@ from schemas.ids import pair_id
 TEXTS = ("red fox", "old bridge", "paper boat", "stone arch")
 
 
-def mined(path, shards=2, pages=1):
+def mined(path, shards=2, pages=1, **more):
     """Shards of `mine_pairs` as the job leaves them: pages with the same texts, all ordered pairs of their images."""
     workspace, encoder, found = Workspace(str(path)), MiniLM(), []
     vectors = encoder.encode(TEXTS)
@@ -22,7 +22,7 @@ def mined(path, shards=2, pages=1):
             for query in images:
                 for target in images:
                     if query != target:
-                        writer.row("pairs", pair_row(name, query, target, images))
+                        writer.row("pairs", pair_row(name, query, target, images, **more))
             for image, number in images.items():
                 sketch = np.random.default_rng(number).integers(-99, 99, 64).astype(np.int8).tobytes()
                 writer.row(
@@ -43,7 +43,7 @@ def mined(path, shards=2, pages=1):
     return workspace, found
 
 
-def pair_row(page, query, target, images):
+def pair_row(page, query, target, images, label=None):
     return {
         "pair_id": pair_id(page, query, target),
         "page_id": page,
@@ -59,5 +59,7 @@ def pair_row(page, query, target, images):
         "target_image_url": f"http://site.example/{target}",
         "query_text": TEXTS[images[query]],
         "target_text": TEXTS[images[target]],
+        "query_label": label,
+        "target_label": label,
         "site": "site.example",
     }

@@ -21,6 +21,7 @@ from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.write_instructions import run_write
 from lensmith.engine import BeamEngine
+from mining.annotation import AnnotateConfig
 from schemas.errors import ConfigurationError
 from schemas.thumbnails import scaled
 from synthesis.config import WriteConfig
@@ -307,3 +308,26 @@ def test_models_see_the_images_in_the_order_that_the_prompt_names(chat_server, t
     pairs = [row for one in manifests for row in rows(workspace, one, "pairs")]
     assert seen == Counter((small[row["query_image_id"]], small[row["target_image_id"]]) for row in pairs)
     assert [entry.kept for entry in counts(written, "pair")] == [12, 12]
+
+
+def test_of_several_captions_the_one_nearest_to_the_image_is_taken(chat_server, tmp_path):
+    words = {0: "A stone bridge over water.", 1: "A red fox in the snow.", 2: "A cake with candles."}
+
+    def plan(question, times):
+        return words[(times - 1) % 3] if not isinstance(question, str) else json.dumps({"forward": [], "backward": []})
+
+    server = chat_server(plan)
+    workspace, manifests = mined(tmp_path, shards=1, label="red fox")
+    images_of(workspace, 1)
+    settings = config(server, chain=("caption",), samples=3, concurrency=1)
+    session = Session(workspace, BeamEngine(()))
+    written, _ = run_write(session, manifests, settings, AnnotateConfig())
+    # All images have the label "red fox": the caption that is nearest to it is taken, whichever sample it was.
+    captions = {row["text"] for one in written for row in rows(workspace, one, "written_captions")}
+    assert captions == {"A red fox in the snow."}
+    # Without encoders the captions choose, and here none is nearer to the others: the first.
+    elsewhere, manifests = mined(tmp_path / "plain", shards=1, label="red fox")
+    images_of(elsewhere, 1)
+    written, _ = run_write(Session(elsewhere, BeamEngine(())), manifests, settings)
+    captions = {row["text"] for one in written for row in rows(elsewhere, one, "written_captions")}
+    assert captions != {"A red fox in the snow."}
