@@ -41,6 +41,7 @@ from lensmith.options import (
     settings_of,
 )
 from lensmith.output_folder import workspace_at
+from lensmith.plan_command import plan_command
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
@@ -151,6 +152,7 @@ for _stage in STAGES:
     _add_stage_command(_stage, _SUMMARIES[_stage])
 
 
+app.command("plan")(plan_command)
 app.command("batch-write")(batch_write_command)
 app.command("batch-read")(batch_read_command)
 app.command("demo")(demo_command)
