@@ -23,7 +23,7 @@ from schemas.ids import canonical_json, digest
 from schemas.settings import settings_digest
 from synthesis.config import VerifyConfig, WriteConfig
 from synthesis.verification.captions import write_captions
-from synthesis.verification.chain_verdicts import judged_rows, said_of
+from synthesis.verification.chain_verdicts import judged_rows, judging_columns, said_of
 from synthesis.verification.distractors import COLUMNS, Lookalikes
 from synthesis.verification.pages import Verifying, fail_page, verify_page
 from synthesis.verification.ranks import PageImages
@@ -46,7 +46,7 @@ def texts_of(workspace: Workspace, source: Mapping[str, Any]) -> list[dict[str, 
         ends = (triplet["page_id"], triplet["query_image_id"], triplet["target_image_id"])
         here = {name: found[-1]["text"] for name, found in captions.get(triplet["page_id"], {}).items()}
         judged += judged_rows(triplet, lookalikes.of(*ends), anywhere | here, source["verify"])
-    return [row | {"show_images": source["show_images"], "filters": source["filters"]} for row in judged]
+    return [row | source["columns"] for row in judged]
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,7 @@ def verify_in_child(
     if not written.files.get("triplets"):
         return writer.close()
     encoder = load_models(models).texts
-    place = Place(source, work["number"], tuple(work["owners"]))
-    said = said_of(advanced(workspace, job.spec, place, job.plans)) if job.plans else {}
+    said = said_of(advanced(workspace, job.spec, Place.of_work(work), job.plans)) if job.plans else {}
     # A model with one space for both gives texts and images that can be compared; the sketch of either is made alike.
     project = sketches if models.image_model == models.text_model else None
     verifying = Verifying(job.config, encoder, _lookalikes(workspace, source["mined"]), said, project)
@@ -114,26 +113,19 @@ def run_verify(
     `writing`: whose stores, budgets and filters hold; `spent`: what writing has used of the budgets."""
     writing = writing or WriteConfig()
     spec = ChainSpec("verify_triplets", "beam_jobs.verify_triplets:texts_of", config)
-    asked = {
-        "verify": config.verify,
-        "show_images": "verify_image" in config.chain,
-        "filters": writing.filters.model_dump(mode="json"),
-    }
+    asked = {"verify": config.verify, "columns": judging_columns(config, writing.filters)}
     sources = [
         {"triplets": triplets.key, "mined": pairs.key, **asked} for pairs, triplets in zip(mined, written, strict=True)
     ]
     basis = digest("verified", basis_of(mined), basis_of(written), canonical_json(asked))
     run = run_chain(session, spec, sources, basis, _left(Stores.of(writing, session.workspace.path), spent))
     job = VerifyJob(session.workspace, spec, tuple(run.plans), config, models)
-    settings = (
-        canonical_json(config.model_dump(mode="json", include=set(_DECIDING))),
-        canonical_json(asked["filters"]),
-        settings_digest(models),
-    )
+    deciding = config.model_dump(mode="json", include=set(_DECIDING))
+    settings = (canonical_json(deciding), canonical_json(asked), settings_digest(models))
     shards = [
         Shard(
             session.shard_key(job.stage, VERSION, pairs.digest, triplets.digest, run.digest_of(number), *settings),
-            {"source": sources[number], "number": number, "owners": list(run.places[number].owners)},
+            run.places[number].to_work(),
         )
         for number, (pairs, triplets) in enumerate(zip(mined, written, strict=True))
     ]

@@ -250,8 +250,10 @@ class VerifyConfig(ChainConfig):
     verify: Literal["best", "all"] = Field(
         default="best", description="which texts of a triplet the chain judges: its best, or all"
     )
-    ambiguous: Literal["keep", "drop"] = Field(
-        default="keep", description="texts of which the chain, or the ranks, say that several images fit"
+    ambiguous: Literal["keep", "rewrite", "drop"] = Field(
+        default="keep",
+        description="texts that several images fit: kept, written anew and kept if nothing passes, or written anew and "
+        "dropped if nothing passes",
     )
     text_weight: float = Field(
         default=0.5, ge=0, le=1, description="share of the text in the score of text and query image together"
@@ -274,6 +276,11 @@ class VerifyConfig(ChainConfig):
     def judges(self) -> bool:
         """Whether a model judges, beside the ranks."""
         return any(task in _VERIFIERS for task in self.chain)
+
+    @property
+    def rewritten(self) -> tuple[str, ...]:
+        """The verdicts whose texts are written anew."""
+        return ("fail",) if self.ambiguous == "keep" else ("fail", "ambiguous")
 
     @field_validator("chain")
     @classmethod

@@ -47,9 +47,10 @@ class Rewrite:
         return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
-        """`passed` where no verifier says that the text fails; `text_missing` where nothing is known of the target,
-        `nothing_new` where the same is known of both; neither where the images are shown."""
-        if row.get("verdict") != "fail":
+        """`passed` where no verifier says that the text fails (or gives another of the row's `rewrite_verdicts`);
+        `text_missing` where nothing is known of the target, `nothing_new` where the same is known of both; neither
+        where the images are shown."""
+        if row.get("verdict") not in (row.get("rewrite_verdicts") or ("fail",)):
             return NothingToAsk("passed")
         shown = row.get("show_images") is True
         if not shown:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthesis.chain import ChainRows, Unanswered, Written
+from synthesis.config import FilterConfig, VerifyConfig
 from synthesis.tasks.verify_rewritten import rewritten_texts
 from synthesis.verification.distractors import Distractor
 
@@ -52,6 +53,16 @@ def judged_rows(
     }
     texts = triplet["instructions"][: 1 if which == "best" else None]
     return [{**triplet, **shown, "instruction": text["text"]} for text in texts]
+
+
+def judging_columns(config: VerifyConfig, filters: FilterConfig) -> dict[str, Any]:
+    """What rows tell the tasks of a chain of its settings: whether images are shown, which verdicts are written anew,
+    which filters what is written must pass. Plain values."""
+    return {
+        "show_images": "verify_image" in config.chain,
+        "rewrite_verdicts": list(config.rewritten),
+        "filters": filters.model_dump(mode="json"),
+    }
 
 
 def said_of(rows: ChainRows) -> dict[TextKey, Said]:

@@ -156,7 +156,7 @@ class _Triplet:
             return
         ranks, caption = self._page.ranks(text["text"], self._triplet), self._page.caption(said, self._triplet)
         verdict, reason = self._verdict(said, ranks, caption)
-        if verdict == "fail" and said.rewritten is not None:
+        if said.rewritten is not None and said.verdict in self._config.rewritten:
             self._replace(text["text"], said)
         elif verdict == "fail" or (verdict == "ambiguous" and self._config.ambiguous == "drop"):
             self._lose(text["text"], Unanswered(reason if verdict == "fail" else "ambiguous"), _why(ranks, said))

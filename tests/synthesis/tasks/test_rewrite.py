@@ -50,6 +50,9 @@ def test_what_is_asked():
 @pytest.mark.parametrize("verdict", ["pass", "ambiguous", None])
 def test_only_what_fails_is_written_anew(verdict):
     assert task().format_input(ROW | {"verdict": verdict, "show_images": True}) == NothingToAsk("passed")
+    more = {"verdict": verdict, "rewrite_verdicts": ["fail", "ambiguous"]}
+    asked = task().format_input(ROW | more)
+    assert (asked == NothingToAsk("passed")) == (verdict != "ambiguous")
     unjudged = {name: value for name, value in ROW.items() if name != "verdict"}
     assert task().format_input(unjudged) == NothingToAsk("passed")
 

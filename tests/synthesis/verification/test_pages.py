@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from angle_pages import Circle, images, triplet, verifying
@@ -97,6 +99,16 @@ def test_ambiguous_texts_are_dropped_where_that_is_asked():
     assert entries(outcomes)["triplet"] == (1, 0, {"ambiguous": 1}, {}, 0)
     # Ranks say it too.
     assert entries(verified(["near 30"], [None], chain=(), ambiguous="drop"))["text"][2] == {"ambiguous": 1}
+
+
+def test_ambiguous_texts_may_be_written_anew():
+    several = replace(anew("show it at 10"), verdict="ambiguous", votes=(-1, -1, 1))
+    assert verified(["near 30"], [several]).rows("verified")[0]["rewritten_from"] is None
+    for setting in ("rewrite", "drop"):
+        (row,) = verified(["near 30"], [several], ambiguous=setting).rows("verified")
+        assert (row["instruction"], row["rewritten_from"]) == ("show it at 10", "near 30")
+    # Nothing passed.
+    assert verified(["near 30"], [AMBIGUOUS], ambiguous="rewrite").rows("verified")[0]["verdict"] == "ambiguous"
 
 
 def test_the_text_written_anew_takes_the_place():
@@ -204,7 +216,7 @@ VERDICTS = st.sampled_from(
     ),
     st.sampled_from([(), ("verify_text",), ("verify_image", "rewrite", "verify_rewritten"), ("target_caption",)]),
     st.sampled_from(["best", "all"]),
-    st.sampled_from(["keep", "drop"]),
+    st.sampled_from(["keep", "rewrite", "drop"]),
 )
 def test_every_text_and_triplet_is_accounted_for(texts, chain, verify, ambiguous):
     names = [f"text {degrees}" for degrees, _ in texts]
