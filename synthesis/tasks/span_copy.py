@@ -1,47 +1,30 @@
-"""Instructions that a small model cannot spoil: a start phrase, words of the target's text, an end.
+"""Instructions that a small model cannot spoil: what may be said stands in a grammar made for the pair.
 
-Free text of a 135M model is right for one pair in seven. Under a grammar made for the pair it chooses which span of the
-target's text to take, how to introduce it and how to end: it always parses and cannot invent. It stays extractive, and
-only as good as the text on the page.
+Free text of a 135M model is right for one pair in seven. Under a grammar it chooses among instructions that are made of
+words of the page (`synthesis.spans`): it always parses and cannot invent. It stays extractive, only as good as the text
+on the page, and silent where that gives no fair instruction.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 
-import yaml
-
-from schemas.ids import digest
 from synthesis.config import TaskConfig
 from synthesis.page_text import plain
 from synthesis.prompt_files import load_prompt
+from synthesis.spans.file_names import name_words, names_file
+from synthesis.spans.lexicon import spoken, telling
+from synthesis.spans.saying import Saying
+from synthesis.spans.sayings import Described, instructions
 from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
-from synthesis.tasks.phrases import Kind, Phrase, phrases
+from synthesis.words import content_words
 
 #: Images with this visual similarity look alike: probably the same thing in two states.
 _ALIKE = 0.6
-#: Options of one grammar, at most.
-_MOST = 64
-#: Ways to introduce a span that are offered for it, of those that fit.
-_OFFERED = 2
-#: Of a thing: "the engine of it", "the map for it".
-_PARTS = frozenset(
-    "interior exterior inside outside front back rear side top bottom view close-up closeup detail engine dashboard "
-    "cover roof door wheel seat window entrance facade tower hall garden display screen keyboard handle lens base tail "
-    "head face wing leaf flower fruit seed bark skull shell nest surface plan section profile portrait skeleton".split()
-)
-_TOOLS = frozenset(
-    "map settings menu dialog tool toolkit kit case box cable adapter charger manual mount holder stand remote battery "
-    "ticket poster diagram schematic".split()
-)
-#: Letters whose names begin with a vowel, for acronyms; sounds that a letter does not tell.
-_VOWEL_NAMES = frozenset("AEFHILMNORSX")
-_CONSONANT_SOUNDS = re.compile(r"^(?:uni|use|usu|uti|eu|ewe|one\b|once)", re.IGNORECASE)
-_SILENT = re.compile(r"^(?:hour|honest|hono|heir)", re.IGNORECASE)
+_CHARACTERS = 145
+#: Labels of windows of programs.
+_SCREENS = frozenset({"website", "web site"})
 
 
 class SpanCopy:
@@ -63,74 +46,56 @@ class SpanCopy:
         return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
-        """`text_missing` where one of the images has no text, `nothing_new` where the target's text has no phrase with
-        a content word that the query's lacks."""
-        if not _text(row, "query_text") or not _text(row, "target_text"):
+        """`language` where page or target speak another language than English, `text_missing` where neither text nor
+        file name tell what the target shows, `nothing_new` where they tell no more than the query's, `no_fair_span`
+        where no span of them makes a fair instruction."""
+        pair = _described(row)
+        if row.get("language") not in (None, "en") or not spoken(pair.target):
+            return NothingToAsk("language")
+        if not pair.target and not pair.target_name:
             return NothingToAsk("text_missing")
-        options = _options(row)
+        options = instructions(pair)
         if not options:
-            return NothingToAsk("nothing_new")
-        return Ask(self._prompt, self._prompt.render(row), grammar=grammar(options), max_tokens=64)
+            new = telling(pair.target or " ".join(pair.target_name), content_words(_shown(pair.query, pair.query_name)))
+            return NothingToAsk("no_fair_span" if new else "nothing_new")
+        told = {
+            "page_title": pair.title,
+            "query_text": _shown(pair.query, pair.query_name),
+            "target_text": _shown(pair.target, pair.target_name),
+        }
+        return Ask(self._prompt, self._prompt.render(told), grammar=grammar(list(options)), max_tokens=64)
 
     def format_output(self, answers: Sequence[str], row: Row) -> Output:
         """The answer itself, if the pair's grammar has it: a server may have ignored the grammar."""
         text = " ".join(answers[0].split())
-        if text not in _options(row):
+        saying = _options(row).get(text)
+        if saying is None:
             raise UnparsableError(f"not in the grammar of the pair: {text[:80]!r}")
-        return Output(texts=(Candidate(text),))
-
-
-def _text(row: Row, column: str) -> str:
-    return plain(row.get(column), 145)
-
-
-def _options(row: Row) -> list[str]:
-    query, target = _text(row, "query_text"), _text(row, "target_text")
-    alike = round(float(row.get("visual_similarity") or 0), 4) >= _ALIKE
-    found = phrases(query, target, alike)
-    return list(dict.fromkeys(text for phrase in found for text in _texts(phrase, (query, target))))[:_MOST]
-
-
-@lru_cache(maxsize=1)
-def _patterns() -> Mapping[str, Sequence[str]]:
-    source = files("synthesis.prompts").joinpath("span_copy.phrases.yaml").read_text(encoding="utf-8")
-    loaded: Mapping[str, Sequence[str]] = yaml.safe_load(source)
-    return loaded
-
-
-def _texts(phrase: Phrase, seed: tuple[str, str]) -> Iterator[str]:
-    """The instructions that may be made of a phrase."""
-    for family in _families(phrase):
-        patterns = sorted(_patterns()[family], key=lambda pattern: digest("start", pattern, *seed))
-        for pattern in patterns[:_OFFERED]:
-            text = pattern.replace("{}", phrase.text)
-            yield re.sub(r"^(\w+) a ", rf"\1 {article(phrase.text)} ", text) if family == "ones" else text
-
-
-def _families(phrase: Phrase) -> tuple[str, ...]:
-    if phrase.kind is Kind.MANNER:
-        return ("times",) if phrase.time else ("manners",)
-    if phrase.act:
-        return ("versions",)
-    if phrase.kind is Kind.TRAIT:
-        return ("versions",) if phrase.state or not phrase.noun else ("traits", "versions")
-    if phrase.head in _PARTS:
-        return ("parts", "things")
-    if phrase.head in _TOOLS:
-        return ("tools", "things")
-    return ("things",) if phrase.plural or phrase.state or phrase.aside else ("things", "ones")
-
-
-def article(text: str) -> str:
-    """`a` or `an`, as the sound of the first word asks."""
-    first = text.split(maxsplit=1)[0]
-    if len(first) > 1 and first.isupper():
-        return "an" if first[0] in _VOWEL_NAMES else "a"
-    if _SILENT.match(first):
-        return "an"
-    return "an" if first[0].lower() in "aeiou" and not _CONSONANT_SOUNDS.match(first) else "a"
+        return Output(texts=(Candidate(text, category=saying.category),))
 
 
 def grammar(options: Sequence[str]) -> str:
     """A GBNF grammar of these answers and no others."""
     return "root ::= " + " | ".join(json.dumps(option, ensure_ascii=False) for option in options) + "\n"
+
+
+def _options(row: Row) -> Mapping[str, Saying]:
+    return instructions(_described(row))
+
+
+def _described(row: Row) -> Described:
+    target, url = plain(row.get("target_text"), _CHARACTERS), row.get("target_image_url") or ""
+    return Described(
+        title=plain(row.get("page_title"), 110),
+        query=plain(row.get("query_text"), _CHARACTERS),
+        target=target,
+        query_name=tuple(name_words(row.get("query_image_url") or "")),
+        target_name=tuple(name_words(url)),
+        target_file=bool(target) and names_file(target, url),
+        screens=bool(_SCREENS & {row.get("query_label"), row.get("target_label")}),
+        alike=round(float(row.get("visual_similarity") or 0), 4) >= _ALIKE,
+    )
+
+
+def _shown(text: str, name: Sequence[str]) -> str:
+    return text or " ".join(name)
