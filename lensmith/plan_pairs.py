@@ -14,7 +14,7 @@ from schemas.ids import canonical_json
 from synthesis.chain import Key
 
 SIDES = ("query", "target")
-_SAYS = ("text", "label")
+_SAYS = ("text", "label", "image_url")
 _ABOUT = ("page_title", "language")
 
 
@@ -45,11 +45,11 @@ def find_pairs(workspace: Workspace, size: int) -> Found:
             found.distinct["pair", seen].add(canonical_json(ends))
             for one in ends:
                 found.distinct["image", seen].add(canonical_json(one))
-        couples.add(canonical_json(_couple(row)), _couple(row))
+        couples.add(canonical_json(couple(row)), couple(row))
     chosen: dict[Key, list[tuple[str, dict[str, Any]]]] = {one: [] for one in couples.items}
     for key, row in _pairs(workspace) if chosen else ():
-        if _couple(row) in chosen:
-            chosen[_couple(row)].append((key, row))
+        if couple(row) in chosen:
+            chosen[couple(row)].append((key, row))
     for one in chosen.values():
         if len(found.sample) < size:
             found.sample += one
@@ -62,11 +62,12 @@ def _pairs(workspace: Workspace) -> Iterator[tuple[str, dict[str, Any]]]:
             yield key, row
 
 
-def _couple(row: Mapping[str, Any]) -> Key:
+def couple(row: Mapping[str, Any]) -> Key:
+    """What a pair and its reverse are drawn as: page and both images."""
     return (row["page_id"], *sorted((row["query_image_id"], row["target_image_id"])))
 
 
 def _content(row: Mapping[str, Any], side: str, seen: bool) -> list[Any]:
-    """What a question about an image can hold."""
+    """What a question about an image can hold: rather too much than too little, which would count two as one."""
     said = [row.get(f"{side}_{what}") for what in _SAYS] + [row.get(what) for what in _ABOUT]
     return [*said, row[f"{side}_image_id"]] if seen else said

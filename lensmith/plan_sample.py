@@ -12,7 +12,7 @@ from beam_jobs.chain_run import Stores
 from beam_jobs.shown_images import ShownImages, find_places
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
-from lensmith.plan_pairs import SIDES, Found, find_pairs
+from lensmith.plan_pairs import SIDES, Found, couple, find_pairs
 from lensmith.settings import Settings
 from schemas.errors import ConfigurationError
 from schemas.outcomes import CollectedOutcomes
@@ -159,14 +159,14 @@ class _Planning:
                 reasons = [lost[one.request_id] for one in question.requests if one.request_id in lost]
                 self.failed.update(reasons)
                 self.lost |= {question.key} if reasons else set()
-            images = set().union(*(_image_keys(row) for row in pairs))
-            waiting = {(row["pair_id"],) for row in pairs if self.lost & _image_keys(row)}
-            keys = images if run.link.step.unit == "image" else {(row["pair_id"],) for row in pairs} - waiting
+            keys: dict[Key, Key] = {(row["pair_id"],): couple(row) for row in pairs if not self.lost & _image_keys(row)}
+            if run.link.step.unit == "image":
+                keys = {key: key for row in pairs for key in sorted(_image_keys(row))}
             # Without real answers nobody knows whether a later step would have anything to ask.
             unknown = self.made_up and self.begun and not run.questions
             units = self.found.units(run.link.step.unit, self.seen)
             price = self.prices.get(run.link.config.model)
-            counted = set[Key]() if unknown else keys - self.lost
+            counted = {key: drawn for key, drawn in keys.items() if not unknown and key not in self.lost}
             self.steps.append(plan_step(stage, run, counted, units, price, at_most=self.made_up))
             self.begun = self.begun or bool(run.questions)
 

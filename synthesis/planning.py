@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +34,21 @@ class Spread:
         return Spread(self.value * factor, self.low * factor, self.high * factor)
 
 
-def spread(values: Sequence[float], units: int) -> Spread:
+def spread(values: Sequence[float], units: int, clusters: Sequence[Hashable] | None = None) -> Spread:
     """The sum over `units` of which a simple random sample has these values: mean times units, with Student's interval
-    and the correction for a sample that is a good part of the whole. Of one value nothing is known but itself."""
+    and the correction for a sample that is a good part of the whole. Of one value nothing is known but itself.
+
+    `clusters`: what each value was drawn with, where not single units were drawn but small groups of them: the error is
+    then that of a ratio of sums over groups (Cochran, Sampling Techniques, 9A.1)."""
     mean = sum(values) / len(values)
-    if len(values) < 2 or units <= len(values):
+    groups: dict[Hashable, list[float]] = {}
+    for number, value in enumerate(values):
+        groups.setdefault(number if clusters is None else clusters[number], []).append(value - mean)
+    if len(groups) < 2 or units <= len(values):
         return Spread(mean * units, mean * units, mean * units)
+    squares = sum(sum(group) ** 2 for group in groups.values()) * len(groups) / (len(groups) - 1)
     part = math.sqrt(1 - len(values) / units)
-    error = _student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)) * part
+    error = _student(len(groups) - 1) * math.sqrt(squares) / len(values) * part
     return Spread(mean * units, max(0.0, mean - error) * units, (mean + error) * units)
 
 
@@ -81,9 +88,10 @@ class StepPlan:
 
 
 def plan_step(
-    stage: str, run: StepRun, keys: Collection[Key], units: int, price: Price | None, *, at_most: bool = False
+    stage: str, run: StepRun, keys: Mapping[Key, Hashable], units: int, price: Price | None, *, at_most: bool = False
 ) -> StepPlan:
-    """A step over `units`, of which `keys` are those of the sample that count (all but those that failed).
+    """A step over `units`, of which `keys` are those of the sample that count (all but those that failed), with what
+    each was drawn with.
 
     `at_most`: nothing was really asked; answers are reckoned with the tokens that they may have, which is the upper
     end, and with those of the made-up ones at the lower.
@@ -96,7 +104,7 @@ def plan_step(
     for row in run.answered:
         if not (at_most and row["follows"]):
             by_request.setdefault(row["follows"] or row["request_id"], []).append(row)
-    used = {key: Counter[str]() for key in keys}
+    used, drawn = {key: Counter[str]() for key in keys}, list(keys.values())
     for question in run.questions:
         if question.key in used:
             for request in question.requests:
@@ -106,10 +114,10 @@ def plan_step(
                     used[question.key].update(requests=1, prompt=prompt, least=min(least, most), most=most)
 
     def over_all(name: str) -> Spread:
-        return spread([one[name] for one in used.values()], units)
+        return spread([one[name] for one in used.values()], units, drawn)
 
     def priced(price: Price, name: str) -> Spread:
-        return spread([price.cost(one["prompt"], one[name]) for one in used.values()], units)
+        return spread([price.cost(one["prompt"], one[name]) for one in used.values()], units, drawn)
 
     requests, completion = over_all("requests"), over_all("most")
     if at_most:

@@ -47,6 +47,24 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert 0.90 <= held / 400 <= 0.99
 
 
+def test_of_units_that_are_drawn_together_each_tells_less():
+    source = random.Random(7)
+    # Couples that are alike to a hair: twenty of them are ten.
+    whole = [source.gammavariate(4, 25) for _ in range(1000)]
+    truth, held, naive = 2 * sum(whole), 0, 0
+    for _ in range(400):
+        chosen = source.sample(range(1000), 10)
+        values, groups = [whole[one] for one in chosen for _ in range(2)], [one for one in chosen for _ in range(2)]
+        found, single = spread(values, 2000, groups), spread(values, 2000)
+        held += found.low <= truth <= found.high
+        naive += single.low <= truth <= single.high
+        assert found.value == single.value
+    assert 0.90 <= held / 400 <= 0.99
+    assert naive / 400 < 0.88
+    # Groups of one are single units.
+    assert spread(values, 2000, list(range(20))) == single
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30), st.integers(1, 10**9))
 def test_the_estimate_lies_in_its_interval(values, units):
     found = spread(values, units)
@@ -73,8 +91,12 @@ def made_run(asked=2, tokens=((100, 10), (300, 30)), again_for=None, seconds=4.0
     return StepRun(link, tuple(questions), tuple(rows), asked, seconds)
 
 
+def drawn(*names):
+    return {(name,): name for name in names}
+
+
 def test_a_step_over_all_units():
-    keys = {("pair 0",), ("pair 1",), ("without a question",), ("as well",)}
+    keys = drawn("pair 0", "pair 1", "without a question", "as well")
     found = plan_step("write_instructions", made_run(), keys, 4000, Price(input=1.0, output=10.0))
     assert (found.step, found.model, found.sampled) == ("instruction_magiclens", "m", 4)
     assert found.requests.value == 2000
@@ -88,7 +110,7 @@ def test_a_step_over_all_units():
 
 
 def test_questions_that_were_asked_twice_count_twice_and_stored_answers_tell_no_time():
-    keys = {("pair 0",), ("pair 1",)}
+    keys = drawn("pair 0", "pair 1")
     found = plan_step("write_instructions", made_run(asked=0, again_for=1), keys, 200, None)
     assert found.requests.value == 300
     assert found.prompt_tokens.value == 100 * (100 + 2 * 300)
@@ -97,7 +119,7 @@ def test_questions_that_were_asked_twice_count_twice_and_stored_answers_tell_no_
 
 def test_made_up_answers_are_the_lower_end():
     run = made_run(tokens=((100, 10), (100, 10)), again_for=0, max_tokens=64)
-    keys = {("pair 0",), ("pair 1",)}
+    keys = drawn("pair 0", "pair 1")
     found = plan_step("write_instructions", run, keys, 200, Price(output=1.0), at_most=True)
     assert found.requests == Spread(200, 200, 200)
     assert found.completion_tokens == Spread(200 * 64, 200 * 10, 200 * 64)
@@ -106,7 +128,7 @@ def test_made_up_answers_are_the_lower_end():
 
 
 def test_of_a_sample_that_failed_nothing_is_known():
-    assert plan_step("write_instructions", made_run(), set(), 200, None).requests is None
+    assert plan_step("write_instructions", made_run(), {}, 200, None).requests is None
 
 
 def test_made_up_answers_have_the_form_that_every_task_asks_for():
