@@ -23,11 +23,14 @@ PACKAGES = [
     "mining.pages",
     "publishing",
     "publishing.exporters",
+    "publishing.judging",
     "publishing.report",
     "schemas",
     "synthesis",
     "synthesis.prompts",
+    "synthesis.spans",
     "synthesis.tasks",
+    "synthesis.verification",
     "synthesis.writers",
     "training",
 ]
@@ -38,7 +41,7 @@ setup(
         "evaluation.report": ["published.json", "templates/*.jinja2"],
         "lensmith": ["no_deps.txt"],
         "lensmith.presets": ["*.yaml"],
-        "publishing": ["templates/*.jinja2", "report/templates/*.jinja2"],
+        "publishing": ["templates/*.jinja2", "judging/templates/*.jinja2", "report/templates/*.jinja2"],
         "synthesis.prompts": ["*.jinja", "*.yaml"],
     },
 )

@@ -19,6 +19,8 @@ from synthesis.store import GenerationStore
 
 #: Characters of an answer that are kept: what is behind them is no instruction.
 _MAX_TEXT = 20_000
+#: Errors of models in this process that are the request's own fault.
+_OWN_FAULTS = frozenset({"too_long", "no_images", "bad_image", "bad_prompt", "bad_schema"})
 #: Statuses that say "later" rather than "no".
 _PASSING = ("http_408", "http_409", "http_425", "http_429")
 #: What a child process marks while an endpoint answers: no request is at fault if it dies.
@@ -75,9 +77,10 @@ def answer(
     """Answer distinct requests: unit `request`, rows of `generations` sorted by id.
 
     `known` holds answers of other stores: they go before this store's. An answer that cannot be read is asked for once
-    more (`follow_up`), as a request of its own. Rejected: `empty_answer`, `image_unreadable`, `http_4XX` (the request's
-    own fault; stored, and not asked again). Failed: what may pass, which is never stored, and what killed the process
-    of the model. Deferred: what a budget did not allow, and what waits for a batch.
+    more (`follow_up`), as a request of its own. Rejected: `empty_answer`, `image_unreadable`, and the request's own
+    faults (`http_4XX`, `too_long` and the like), which are stored and not asked again. Failed: what may pass, which is
+    never stored, and what killed the process of the model. Deferred: what a budget did not allow, and what waits for a
+    batch.
     """
     shard = _Shard({request.request_id: request for request in requests}, asking, known or {})
     shard.ask()
@@ -194,7 +197,7 @@ class _Shard:
 
     def _report_row(self, name: str, row: Row, outcomes: Outcomes) -> None:
         if row["error"] is not None:
-            outcomes.rejected("request", row["error"], id=name)
+            outcomes.rejected("request", row["error"].partition(":")[0], id=name, detail=row["error"])
         elif not (row["text"] or "").strip():
             outcomes.rejected("request", "empty_answer", id=name, detail=row["finish_reason"])
         else:
@@ -204,7 +207,8 @@ class _Shard:
 
 def _refused(error: str) -> bool:
     """Whether an error is the request's own fault: asking again would give it again."""
-    return error.startswith("http_4") and error not in _PASSING
+    reason = error.partition(":")[0]
+    return reason in _OWN_FAULTS or (error.startswith("http_4") and error not in _PASSING)
 
 
 def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) -> Row:

@@ -15,7 +15,9 @@ _lock = threading.Lock()
 def load_writer(config: WriterConfig, lanes: int = 1) -> InstructionWriter:
     """The writer of a configuration, loaded once a process; of an endpoint's concurrency it takes the share of one of
     so many lanes. Raises MissingPackageError, ConfigurationError."""
-    key = f"{lanes} {config.model_dump_json()}"
+    # A model in this process is loaded once for all tasks; an endpoint's client has time-outs and limits of its own.
+    fields = None if config.backend == "openai" else {"backend", "model", "model_file", "device", "batch", "threads"}
+    key = f"{lanes} {config.model_dump_json(include=fields)}"
     with _lock:
         if key not in _loaded:
             _loaded[key] = _load(config, lanes)
