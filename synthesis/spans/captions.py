@@ -23,6 +23,7 @@ from synthesis.spans.lexicon import (
     counted,
     debris,
     deed,
+    doing,
     gerund,
     measure,
     names_action,
@@ -153,7 +154,7 @@ def _phrased(tokens: Sequence[str], text: str, piece: Piece, alike: bool) -> lis
         found = [Saying("deeds", text)]
     elif lowered[0] in DETERMINERS:
         found = [Saying("bare", text)] if len(tokens) > 1 else []
-    elif lowered[0].endswith("ing") and len(tokens) > 1 and plural(lowered[1]):
+    elif doing(tokens) and len(tokens) > 1 and (piece.heading or plural(lowered[1]) or counted(tokens[1:])):
         found = [Saying("doings", text)]
     elif counted(tokens) or piece.name:
         found = [Saying("bare", text)]
@@ -171,6 +172,8 @@ def _named(tokens: Sequence[str], text: str, piece: Piece, alike: bool) -> list[
             return [Saying("parts", text)]
         if word in STATES or names_action(word) or names_quality(word) or not word.isalpha() or len(word) < 4:
             return versions(tokens, alike)
+    elif lowered[-1] in STATES:
+        return []
     if len(tokens) == 2 and lowered[0] in SIDES and lowered[1] in {"view", "side"}:
         return [Saying("parts", text, category="viewpoint")]
     end = next((i for i in range(1, len(tokens)) if lowered[i] in JOINTS or participle(tokens, i)), len(tokens))

@@ -24,6 +24,7 @@ from synthesis.spans.lexicon import (
     counted,
     debris,
     deed,
+    doing,
     gerund,
     measure,
     names_action,
@@ -180,8 +181,8 @@ def _heads(gone: Sequence[str], come: Sequence[str], rest: Sequence[str]) -> lis
     clear = bool(rest) and not any(token.lower() in FUNCTION_WORDS for token in (*gone, *come, *rest))
     if not clear or len(rest) > 3 or not 0 < len(come) <= 3 or len(gone) > 3 or not _says(" ".join(come)):
         return []
-    if number(rest[-1].lower()) or rest[-1].istitle():
-        # The head of "pyramid 3" and of "main window Fred" stands before its end.
+    if number(rest[-1].lower()) or rest[-1].istitle() or doing(come) or doing(gone):
+        # The head of "pyramid 3" and of "main window Fred" stands before its end, "browsing" before what is browsed.
         return []
     category = "viewpoint" if {token.lower() for token in come} <= SIDES else None
     new, old, tail = " ".join(come), " ".join(gone), " ".join(rest)
@@ -194,7 +195,13 @@ def _led(lead: Sequence[str], gone: Sequence[str], come: Sequence[str], alike: b
     """The same beginning, and another end."""
     first, last = come[0].lower(), lead[-1].lower()
     if all(number(token.lower()) for token in (*gone, *come)):
-        fits = measure(first) and last.isalpha() and len(last) > 1 and last not in COUNTED | GENERIC | FUNCTION_WORDS
+        fits = (
+            alike
+            and measure(first)
+            and last.isalpha()
+            and len(last) > 1
+            and last not in COUNTED | GENERIC | FUNCTION_WORDS
+        )
         return [Saying("values", " ".join(come), " ".join(gone), lead[-1], "attribute")] if fits else []
     if last in JOINTS and first in DETERMINERS and label(come[1:]) and label(gone):
         return _swap(" ".join(gone), " ".join(come), alike)
@@ -235,11 +242,11 @@ def _swap(old: str, new: str, alike: bool) -> list[Saying]:
     last = tokens[-1].lower()
     category = "attribute" if alike else None
     named = len(tokens) > 1 or names_noun(last) or plural(last)
-    if named and names_noun(last):
+    if named and names_noun(last) and not doing(tokens):
         return [Saying("nouns", new, old, category=category)]
     before = old.split()
     plain = all(not any(token.lower() in FUNCTION_WORDS for token in one) for one in (tokens, before))
-    quality = any(act(one) or names_quality(one[-1].lower()) for one in (tokens, before))
+    quality = any(act(one) or names_quality(one[-1].lower()) or doing(one) for one in (tokens, before))
     if not plain and not alike:
         # What each shows is a sentence of its own.
         return []

@@ -64,10 +64,10 @@ PARTS = frozenset(
 SIDES = frozenset("front rear side back top bottom left right aerial inside outside close-up closeup".split())
 #: Verbs that open a heading on how something is done, where nothing tells them from nouns.
 _DEEDS = frozenset(
-    "add adjust apply assign build calculate change choose compute configure connect convert create define delete "
-    "determine disable download draw edit enable enter estimate extract find generate import insert install load make "
-    "merge move open optimize optimise place remove rename rotate run save select set simulate solve specify visualize "
-    "visualise write".split()
+    "add adjust apply assign build calculate change choose combine compute configure connect convert copy create define "
+    "delete determine disable download draw edit enable enter estimate extract find generate import insert install load "
+    "make merge move open optimize optimise place remove rename rotate run save select set simulate solve specify split "
+    "unpack visualize visualise write".split()
 )
 #: Heads of names of windows: "create project dialog" is a thing.
 _WINDOWS = frozenset(
@@ -107,7 +107,7 @@ def plural(word: str) -> bool:
 
 def names_action(word: str) -> bool:
     """Whether a word names an operation rather than a thing ("sharpen", "solarize")."""
-    return bool(_VERB_END.search(word))
+    return word in _DEEDS or bool(_VERB_END.search(word))
 
 
 def names_noun(word: str) -> bool:
@@ -129,6 +129,11 @@ def participle(tokens: Sequence[str], index: int) -> bool:
 def gerund(tokens: Sequence[str]) -> bool:
     """Whether tokens open with what is being done: "building a model"."""
     return len(tokens) > 2 and bool(re.match(r"^[a-z]{3,}ing$", tokens[0].lower())) and tokens[1].lower() in DETERMINERS
+
+
+def doing(tokens: Sequence[str]) -> bool:
+    """Whether tokens may open with what is being done: "browsing files". Such a heading gets no article."""
+    return len(tokens) > 0 and bool(re.match(r"^[a-z]{4,}ing$", tokens[0].lower()))
 
 
 def deed(tokens: Sequence[str]) -> bool:

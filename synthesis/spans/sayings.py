@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 
@@ -53,6 +53,15 @@ def instructions(pair: Described) -> dict[str, Saying]:
 
 def sayings(pair: Described) -> list[Saying]:
     """What may be said."""
+    found = _sayings(pair)
+    if not pair.screens:
+        return found
+    # A window is no version of another one.
+    other = [saying for saying in found if saying.family != "versions"]
+    return other or [replace(saying, family="switches") for saying in found]
+
+
+def _sayings(pair: Described) -> list[Saying]:
     title = content_words(pair.title)
     if not pair.target:
         return _by_names(pair, title)

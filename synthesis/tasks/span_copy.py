@@ -48,12 +48,15 @@ class SpanCopy:
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`language` where page or target speak another language than English, `text_missing` where neither text nor
         file name tell what the target shows, `nothing_new` where they tell no more than the query's, `no_fair_span`
-        where no span of them makes a fair instruction."""
+        where no span of them makes a fair instruction, `shared_text` where another picture of the page has the target's
+        text as well."""
         pair = _described(row)
         if row.get("language") not in (None, "en") or not spoken(pair.target):
             return NothingToAsk("language")
         if not pair.target and not pair.target_name:
             return NothingToAsk("text_missing")
+        if row.get("target_text_shared"):
+            return NothingToAsk("shared_text")
         options = instructions(pair)
         if not options:
             new = telling(pair.target or " ".join(pair.target_name), content_words(_shown(pair.query, pair.query_name)))

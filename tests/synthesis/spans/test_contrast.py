@@ -44,6 +44,8 @@ def versions(query, target, alike=True):
         # Something more.
         ("Montage frame", "Montage frame with thumbnail", ("additions", "a thumbnail", "", "")),
         ("Quantize", "Quantize Kmeans", ("switches", "kmeans", "", "")),
+        ("Measuring ambient", "Measuring paper", ("swaps", "measuring paper", "measuring ambient", "")),
+        ("Browsing Jim", "Programming Jim", ("swaps", "programming jim", "browsing jim", "")),
         # Two labels as they are.
         ("Shade", "Emboss", ("swaps", "emboss", "shade", "")),
         ("Random threshold", "Auto threshold (kapur)", ("swaps", "auto threshold (kapur)", "random threshold", "")),
@@ -58,6 +60,7 @@ def test_pictures_that_differ_are_other_things_and_no_versions():
     assert said("Polygon", "Point", alike=False) == [("others", "point", "polygon", "")]
     assert versions("Polygon", "Point", alike=False) == []
     assert versions("Polygon", "Point") == ["point"]
+    assert said("Gamma 1.0", "Gamma 2.2", alike=False) == []
     assert said("Fog", "Fog in the valley", alike=False) == []
 
 

@@ -37,6 +37,15 @@ def test_names_of_files_speak_where_texts_do_not():
     assert not names("wood 1", "wood 2")
 
 
+def test_windows_are_no_versions_of_one_another():
+    seen = set()
+    for number in "abcdefgh":
+        seen |= families(query=f"Emboss {number}{number}", target="Unpack", alike=True, screens=True)
+    assert seen == {"swaps"}
+    assert families(query="A list of things", target="Unpack", alike=True, screens=True) == {"switches"}
+    assert families(query="A list of things", target="Unpack", alike=True) == {"versions"}
+
+
 def test_texts_that_are_names_of_files_need_pictures_that_are_alike():
     known = {"query": "panoramic", "target": "spherical", "target_file": True}
     assert not families(**known)

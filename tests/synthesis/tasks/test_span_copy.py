@@ -41,6 +41,7 @@ def options(pair):
         (row("a dog", "the dog"), "nothing_new"),
         (row("a dog", "example 3 of a dog"), "nothing_new"),
         (row("a dog", "my old cat"), "no_fair_span"),
+        (row("a dog", "a cat on a tree", target_text_shared=True), "shared_text"),
         (row("a dog", "a cat on a tree", language="de"), "language"),
         (row("a dog", "Eine Katze auf dem Baum und der Hund"), "language"),
         (row("a dog", "кошка"), "language"),
