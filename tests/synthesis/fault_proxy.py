@@ -113,7 +113,8 @@ class FaultProxy:
             answer = _dressed(answer)
         if fault not in ANSWERS:
             sent = answer[: len(answer) // 2]
-            handler.close_connection = True
+            # Closed without a word after a whole answer, a connection might swallow the next request uncounted.
+            handler.close_connection = fault == "cut"
             _send(handler, status, sent, {}, length=len(answer) if fault == "cut" else len(sent))
             return
         if status == 200:
