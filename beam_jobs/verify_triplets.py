@@ -110,7 +110,9 @@ def run_verify(
 ) -> list[Manifest]:
     """Verify all triplets; a manifest for each shard of pairs, in the order of their plan.
 
-    `writing`: whose stores, budgets and filters hold; `spent`: what writing has used of the budgets."""
+    `writing`: whose stores, budgets and filters hold; `spent`: what writing has used of the budgets. Raises
+    ConfigurationError where images would be shown to a model without eyes."""
+    config.check_eyes()
     writing = writing or WriteConfig()
     spec = ChainSpec("verify_triplets", "beam_jobs.verify_triplets:texts_of", config)
     asked = {"verify": config.verify, "columns": judging_columns(config, writing.filters)}

@@ -36,6 +36,7 @@ def refine_command(
     """Let a model verify a benchmark's texts, write those anew that fail, and drop what cannot be mended."""
     from lensmith.refine_run import CHANGES, refine, write_refined
     from lensmith.refine_samples import read_samples
+    from lensmith.requirements import check_needs
     from lensmith.settings import load_settings
     from synthesis.writers import load_writer
 
@@ -43,6 +44,7 @@ def refine_command(
     judging = refining_config(settings.verify_triplets)
     if output.resolve() == annotations.resolve():
         raise ConfigurationError("--output is the folder of the annotations: name another one.")
+    check_needs(settings.model_copy(update={"verify_triplets": judging}), ["verify_triplets"])
     found = read_samples(benchmark, annotations, split)
     console = Console(stderr=True)
     for note in found.notes:
@@ -84,7 +86,9 @@ def refining_config(config: VerifyConfig) -> VerifyConfig:
     if "verify_image" not in chain:
         raise ConfigurationError("benchmarks hold no texts of images: put verify_image into verify_triplets.chain.")
     ambiguous = config.ambiguous if "ambiguous" in config.model_fields_set else "drop"
-    return config.model_copy(update={"chain": chain, "ambiguous": ambiguous})
+    made = config.model_copy(update={"chain": chain, "ambiguous": ambiguous})
+    made.check_eyes()
+    return made
 
 
 def _tell(counts: dict[str, int]) -> None:

@@ -282,6 +282,17 @@ class VerifyConfig(ChainConfig):
         """The verdicts whose texts are written anew."""
         return ("fail",) if self.ambiguous == "keep" else ("fail", "ambiguous")
 
+    def check_eyes(self) -> None:
+        """Raise ConfigurationError where images are to be shown to a model that reads text alone."""
+        if "verify_image" not in self.chain:
+            return
+        for task in self.chain:
+            if self.of(task).backend == "xllamacpp":
+                raise ConfigurationError(
+                    f"verify_triplets.chain shows images, and {task} has the backend xllamacpp, which reads text only: "
+                    "name a model that sees, at an endpoint (backend openai) or of the hub (backend transformers)."
+                )
+
     @field_validator("chain")
     @classmethod
     def _of_verifiers(cls, chain: tuple[str, ...]) -> tuple[str, ...]:

@@ -276,10 +276,15 @@ def test_mistakes_are_told_before_anything_is_asked(chat_server, tmp_path):
 
 
 def test_settings_of_verification_as_refining_takes_them():
-    assert refining_config(VerifyConfig()).chain == CHAIN
-    assert refining_config(VerifyConfig()).ambiguous == "drop"
-    asked = VerifyConfig(chain=("verify_image",), ambiguous="keep")
+    assert refining_config(VerifyConfig(backend="openai")).chain == CHAIN
+    assert refining_config(VerifyConfig(backend="openai")).ambiguous == "drop"
+    asked = VerifyConfig(chain=("verify_image",), ambiguous="keep", backend="transformers")
     assert refining_config(asked) == asked
+    with pytest.raises(ConfigurationError, match="verify_image has the backend xllamacpp"):
+        refining_config(VerifyConfig())
+    blind = VerifyConfig(backend="openai", tasks={"rewrite": {"backend": "xllamacpp"}})
+    with pytest.raises(ConfigurationError, match="rewrite has the backend xllamacpp"):
+        refining_config(blind)
 
 
 @pytest.mark.parametrize(("name", "folder"), [("cirr", "cirr"), ("fashioniq", "fashioniq")])

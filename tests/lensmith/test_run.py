@@ -9,7 +9,17 @@ import pytest
 from lensmith.settings import STAGES
 
 pytestmark = pytest.mark.timeout(900)
-TABLES = ("pages", "page_images", "images", "annotations", "pairs", "generations", "triplets", "verified")
+TABLES = (
+    "pages",
+    "page_images",
+    "images",
+    "annotations",
+    "pairs",
+    "generations",
+    "triplets",
+    "verified",
+    "captions",
+)
 
 
 def worked(output):
