@@ -87,7 +87,8 @@ def _candidate(item: Any, length: str) -> Candidate | None:
 
 
 def _schema() -> dict[str, Any]:
-    listed = {"type": "array", "items": {"type": "string"}}
+    # Small models fill an open list until their tokens end.
+    listed = {"type": "array", "items": {"type": "string"}, "maxItems": 8}
     text = {
         "type": "object",
         "properties": {"text": {"type": "string"}, **dict.fromkeys(_PARTS, listed)},
