@@ -94,14 +94,15 @@ class Session:
         return int(self._rounds()["force"].get(stage_of(job), 0))
 
     def shards(self, job: ShardJob, planned: Sequence[Shard], lanes: int | None = None) -> list[Manifest]:
-        """Run what is missing of a plan; with `retry_failed`, shards with failures again; manifests in plan order.
+        """Run what is missing of a plan; with `retry_failed`, shards with failures of the stages that may work again;
+        manifests in plan order.
 
         `lanes`: no more than so many shards at once, whatever the number of workers."""
         rounds = self._rounds()["retry"].setdefault(job.stage, {})
         current = [_in_round(shard, rounds.get(shard.key, 0)) for shard in planned]
         self.run(job, current, lanes)
         manifests = self.workspace.manifests(job.stage, [shard.key for shard in current])
-        if self.retry_failed:
+        if self.retry_failed and (not self.working or stage_of(job.stage) in self.working):
             again = [first.key for first, manifest in zip(planned, manifests, strict=True) if _has_failures(manifest)]
             if again:
                 stored = self._rounds()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,8 +13,8 @@ from beam_jobs.chain_rows import ChainSpec
 from beam_jobs.chain_run import Stores
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace
-from lensmith.options import ASKING_STAGES
-from lensmith.settings import Settings
+from lensmith.options import ASKING_STAGES, INPUT_OPTIONS
+from lensmith.settings import STAGES, Settings
 from schemas.errors import ConfigurationError
 from schemas.storage import Folder
 from synthesis.chain import Link, make_chain
@@ -82,12 +83,34 @@ def answered_ids(workspace: Workspace, stores: Stores, wanted: Iterable[str]) ->
 
 
 def next_command(workspace: Workspace) -> str:
-    """The command that takes up what was read in: the last run's, with its failed and deferred units again."""
-    command = str(workspace.folder.read_json("run.json").get("command") or f"lensmith run --output {workspace.path}")
-    if "--retry" in command:
-        return command
-    before, ends, beam = command.partition(" -- ")
-    return f"{before} --retry failed{ends}{beam}"
+    """The command that takes up what was read in: the last run's from where models are asked, with what failed or was
+    deferred there; what stands before is left as it is."""
+    try:
+        command = str(workspace.folder.read_json("run.json")["command"])
+    except (FileNotFoundError, KeyError):
+        command = f"lensmith run --output {shlex.quote(workspace.path)}"
+    own, ends, beam = command.partition(" -- ")
+    words = shlex.split(own)
+    if words[1:2] == ["run"]:
+        words = [words[0], ASKING_STAGES[0].replace("_", "-"), *_without_inputs(words[2:])]
+        if not any(one.split("=")[0] == "--until" for one in words):
+            words += ["--until", STAGES[-1].replace("_", "-")]
+    if not any(one.split("=")[0] == "--retry" for one in words):
+        words += ["--retry", "failed"]
+    return f"{shlex.join(words)}{ends}{beam}"
+
+
+def _without_inputs(words: Sequence[str]) -> list[str]:
+    """Options without those that say which archives are read."""
+    kept: list[str] = []
+    names = [f"--{name}" for name in INPUT_OPTIONS]
+    left = iter(words)
+    for one in left:
+        if one in names:
+            next(left, None)
+        elif one.split("=")[0] not in names:
+            kept.append(one)
+    return kept
 
 
 def image_ids_of(found: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -101,6 +101,16 @@ def test_a_retry_takes_up_failures_and_the_latest_outcome_stands(workspace, job)
     assert [one.key for one in without.shards(job, shards)] == [one.key for one in again]
 
 
+def test_a_retry_of_a_later_stage_leaves_the_failures_of_earlier_ones(workspace, job):
+    shards = plan(Session(workspace, PlainEngine()), "a") + plan(Session(workspace, PlainEngine()), "b", fail=True)
+    first = Session(workspace, PlainEngine()).shards(job, shards)
+    later = Session(workspace, PlainEngine(), retry_failed=True, working=frozenset({"write_instructions"}))
+    assert [one.key for one in later.shards(job, shards)] == [one.key for one in first]
+    own = Session(workspace, PlainEngine(), retry_failed=True, working=frozenset({"annotate_images"}))
+    assert [one.key == two.key for one, two in zip(own.shards(job, shards), first, strict=True)] == [True, False]
+    assert diary(job) == ["a", "b", "b"]
+
+
 def test_a_stage_that_may_not_work_must_be_done(workspace, job):
     session = Session(workspace, PlainEngine(), working=frozenset({"mine_pairs"}))
     with pytest.raises(ConfigurationError, match="run `lensmith annotate-images` first"):

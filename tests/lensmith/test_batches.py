@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from beam_jobs.session import Session
 from beam_jobs.tables import rows
+from beam_jobs.workspace import Workspace
 from beam_jobs.write_instructions import run_write
 from lensmith.batch_commands import batch_read_command, batch_write_command
 from lensmith.batch_read import read_batches
-from lensmith.batch_requests import waiting_count
+from lensmith.batch_requests import next_command, waiting_count
 from lensmith.batch_write import write_batches
 from lensmith.engine import BeamEngine
 from lensmith.settings import load_settings
@@ -205,7 +206,27 @@ def test_what_commands_say(tmp_path):
     results = write_results(tmp_path / "r.jsonl", [served.answer(one) for one in lines_of(tmp_path / "b")])
     shown = CliRunner().invoke(app, ["batch-read", out, results]).stdout
     assert "answered: 4\n" in shown
-    assert f"lensmith run --output {out} --retry failed\n" in shown
+    assert f"lensmith write-instructions --output {out} --until publish-dataset --retry failed\n" in shown
     assert "missing" not in shown
     with pytest.raises(ConfigurationError, match=r"cannot read .*none\.jsonl"):
         read_batches(workspace, [str(tmp_path / "none.jsonl")])
+
+
+@pytest.mark.parametrize(
+    ("last", "following"),
+    [
+        (
+            "lensmith run --input 'a b.warc' --output o --sample=3 --seed 4 --no-fetch -- --runner=x",
+            "lensmith write-instructions --output o --no-fetch --until publish-dataset --retry failed -- --runner=x",
+        ),
+        (
+            "lensmith run --output o --until verify-triplets --retry failed",
+            "lensmith write-instructions --output o --until verify-triplets --retry failed",
+        ),
+        ("lensmith write-instructions --output o", "lensmith write-instructions --output o --retry failed"),
+    ],
+)
+def test_the_command_that_goes_on_fetches_nothing_again(tmp_path, last, following):
+    workspace = Workspace(str(tmp_path))
+    workspace.folder.replace("run.json", json.dumps({"command": last}).encode())
+    assert next_command(workspace) == following
