@@ -37,4 +37,6 @@ def _load(config: WriterConfig, lanes: int) -> InstructionWriter:
         from synthesis.writers.xllamacpp_writer import XllamacppWriter
 
         return XllamacppWriter(config)
-    raise ConfigurationError("the backend batch answers nothing by itself: its requests go out with `lensmith batch-write`, or name another backend.")
+    raise ConfigurationError(
+        "the backend batch answers nothing by itself: write its requests with `lensmith batch-write`, or name another."
+    )
