@@ -74,7 +74,7 @@ def ask_choice(kind: Kind, text: str | None, row: Row, config: TaskConfig) -> As
         prompt,
         messages,
         images,
-        schema=_SCHEMA,
+        schema=_schema(len(order)),
         samples=TRIES,
         temperature=config.temperature or TEMPERATURE,
         max_tokens=_MAX_TOKENS,
@@ -135,9 +135,12 @@ def _number(answer: str) -> int | None:
     return int(value) if abs(value) < 1000 and value == int(value) else None
 
 
-_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"why": {"type": "string"}, "image": {"type": "integer"}},
-    "required": ["why", "image"],
-    "additionalProperties": False,
-}
+def _schema(count: int) -> dict[str, Any]:
+    """Answers about so many candidates."""
+    numbers = {"type": "integer", "enum": [*range(1, count + 1), 0, SEVERAL]}
+    return {
+        "type": "object",
+        "properties": {"why": {"type": "string"}, "image": numbers},
+        "required": ["why", "image"],
+        "additionalProperties": False,
+    }

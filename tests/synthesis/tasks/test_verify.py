@@ -49,6 +49,7 @@ def test_an_lmm_sees_the_query_and_then_the_candidates_in_the_stored_order():
     asked = task("verify_image").format_input(ROW)
     order = shown_order("image", ROW["instruction"], ROW, 0)
     assert sorted(order) == [0, 1, 2, 3]
+    assert asked.schema["properties"]["image"]["enum"] == [1, 2, 3, 4, 0, -1]
     assert asked.image_ids == ("q", *(("t", "a", "b", "c")[number] for number in order))
     parts = asked.messages[-1]["content"]
     assert [part["image"] for part in parts if part["type"] == "image"] == [0, 1, 2, 3, 4]
