@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from synthesis.spans.contrast import label, versions
 from synthesis.spans.lexicon import (
@@ -32,6 +33,7 @@ from synthesis.spans.lexicon import (
     participle,
     plural,
     telling,
+    year,
 )
 from synthesis.spans.pieces import Piece
 from synthesis.spans.saying import Saying
@@ -55,8 +57,15 @@ def captions(query: Sequence[Piece], target: Sequence[Piece], title: set[str], a
             return [manner]
         if telling(piece.text, known):
             # What stands behind something known says no more than half.
-            return [] if index else _thing(piece, target[1:], known, title, alike)
+            return [] if index else _owned(query, _thing(piece, target[1:], known, title, alike))
     return []
+
+
+def _owned(query: Sequence[Piece], found: list[Saying]) -> list[Saying]:
+    """A part is "its engine" where the query names a thing in two words or more; after one word it is a heading."""
+    if query and len(query[0].tokens) > 1:
+        return found
+    return [replace(saying, family="things") if saying.family == "parts" else saying for saying in found]
 
 
 def _original(piece: Piece) -> bool:
@@ -88,7 +97,8 @@ def _manner(tokens: Sequence[str], query: Sequence[Piece], aside: bool, alike: b
     if not 1 < len(rest) <= 9 or not subject <= known | GENERIC or not (subject & known or aside or alike):
         return None
     text = " ".join(rest)
-    if not telling(text, known) or not _sound(rest):
+    dated = len(rest) == 2 and rest[0].lower() in {"in", "from"} and year(rest[1]) and rest[1] not in known
+    if not dated and not (telling(text, known) and _sound(rest)):
         return None
     lead = [token for token in tokens[:start] if token.lower() not in DETERMINERS]
     same = alike or bool(content_words(text) & TIMES)
@@ -143,19 +153,19 @@ def _phrased(tokens: Sequence[str], text: str, piece: Piece, alike: bool) -> lis
     lowered = [token.lower() for token in tokens]
     found: list[Saying] = []
     if lowered[0] in PREPOSITIONS:
-        found = [Saying("ones", text)] if len(tokens) > 2 or label(tokens[1:]) else []
+        found = [Saying("ones", _opened(tokens))] if len(tokens) > 2 or label(tokens[1:]) else []
     elif lowered[:2] == ["how", "to"]:
-        found = [Saying("deeds", " ".join(tokens[2:]))] if len(tokens) > 3 else []
+        found = [Saying("deeds", _opened(tokens[2:]))] if len(tokens) > 3 else []
     elif lowered[0] in JOINTS | {"how", "why", "what"} or lowered[1:2] == ["to"]:
         found = []
     elif gerund(tokens):
-        found = [Saying("gerunds", text)]
+        found = [Saying("gerunds", _opened(tokens))]
     elif deed(tokens):
-        found = [Saying("deeds", text)]
+        found = [Saying("deeds", _opened(tokens))]
     elif lowered[0] in DETERMINERS:
         found = [Saying("bare", text)] if len(tokens) > 1 else []
     elif doing(tokens) and len(tokens) > 1 and (piece.heading or plural(lowered[1]) or counted(tokens[1:])):
-        found = [Saying("doings", text)]
+        found = [Saying("doings", _opened(tokens))]
     elif counted(tokens) or piece.name:
         found = [Saying("bare", text)]
     else:
@@ -169,26 +179,30 @@ def _named(tokens: Sequence[str], text: str, piece: Piece, alike: bool) -> list[
     if len(tokens) == 1:
         word = lowered[0]
         if word in PARTS:
-            return [Saying("parts", text)]
+            return [Saying("parts", text.lower())]
         if word in STATES or names_action(word) or names_quality(word) or not word.isalpha() or len(word) < 4:
             return versions(tokens, alike)
     elif lowered[-1] in STATES:
         return []
     if len(tokens) == 2 and lowered[0] in SIDES and lowered[1] in {"view", "side"}:
-        return [Saying("parts", text, category="viewpoint")]
-    end = next((i for i in range(1, len(tokens)) if lowered[i] in JOINTS or participle(tokens, i)), len(tokens))
+        return [Saying("parts", text.lower(), category="viewpoint")]
+    end = next((i for i in range(1, len(tokens)) if lowered[i] in JOINTS or _described(lowered, i)), len(tokens))
     head = (words(tokens[end - 1]) or [""])[0]
     found = [Saying("things", text)]
-    countable = (
-        not plural(head)
-        and not head.endswith("ing")
-        and not names_noun(head)
-        and not piece.heading
-        and lowered[0] not in STATES
-    )
-    if countable and len(tokens) > 2 and "(" not in text:
+    mass = any(plural(word) or names_noun(word) or word.endswith("ing") for word in (head, lowered[0]))
+    if 1 < end < len(tokens) and not mass and not piece.heading and lowered[0] not in STATES and "(" not in text:
         found.append(Saying("articles", text))
     return found
+
+
+def _opened(tokens: Sequence[str]) -> str:
+    """What opens with a verb loses the capital of a heading."""
+    return " ".join([tokens[0].lower(), *tokens[1:]])
+
+
+def _described(lowered: Sequence[str], index: int) -> bool:
+    """Whether a thing ends before "covered by": words on -ing may be things themselves."""
+    return participle(lowered, index) and not lowered[index].endswith("ing")
 
 
 def _opening(tokens: Sequence[str]) -> Sequence[str]:

@@ -46,12 +46,18 @@ _LONGEST = 5
 def contrasts(query: Sequence[Piece], target: Sequence[Piece], title: set[str], alike: bool) -> list[Saying]:
     """Ways to lead from the label `query` to the label `target`; none where one of them is no label, or where they do
     not differ in words. `title`: content words of the page's title."""
+    turned = _turned(query, target, alike)
+    if turned:
+        return turned
     keys = {piece.key for piece in query}, {piece.key for piece in target}
     old = [replace(piece, tokens=_opened(piece.tokens)) for piece in query if piece.key not in keys[1]]
     new = [replace(piece, tokens=_opened(piece.tokens)) for piece in target if piece.key not in keys[0]]
     shared = len(old) < len(query)
     if not new:
-        return _removal(query, old) if alike and shared else []
+        return _removal(target, old) if alike and shared else []
+    valued = _valued(query, old, new) if alike and shared else []
+    if valued:
+        return valued
     if not _one_label(new):
         return []
     section = new[0].mark == ":"
@@ -63,7 +69,28 @@ def contrasts(query: Sequence[Piece], target: Sequence[Piece], title: set[str], 
         found = _differing(old[0].tokens, new[0].tokens, shared, title, alike)
         # "Search: Advanced" names a part of a program, and no version of a picture.
         return [saying for saying in found if not (section and saying.family == "versions")]
-    return _swap(_bracketed(old), _bracketed(new), alike) if telling(new[-1].text, set()) else []
+    return _swap(_bracketed(old), _bracketed(new), alike) if telling(_bracketed(new), set()) else []
+
+
+def _turned(query: Sequence[Piece], target: Sequence[Piece], alike: bool) -> list[Saying]:
+    """Before and after."""
+    first = [pieces[0].key for pieces in (query, target) if pieces]
+    if first == [("before",), ("after",)] or (alike and first[1:] == [("after",)] and len(target) == 1):
+        return [Saying("afters", target[0].text, category="attribute")]
+    if first == [("after",), ("before",)] or (alike and first[1:] == [("before",)] and len(target) == 1):
+        return [Saying("befores", target[0].text, category="attribute")]
+    return []
+
+
+def _valued(query: Sequence[Piece], old: Sequence[Piece], new: Sequence[Piece]) -> list[Saying]:
+    """A value in a piece of its own: "sigma = 0.5"."""
+    if len(old) != 1 or len(new) != 1 or not all(number(one.text.lower()) for one in (*old, *new)):
+        return []
+    named = [piece for piece in query if piece.key != old[0].key]
+    last = named[-1].tokens[-1].lower()
+    if not label(named[-1].tokens) or not last.isalpha() or last in COUNTED | GENERIC:
+        return []
+    return [Saying("values", new[0].text, old[0].text, named[-1].text, "attribute")]
 
 
 def label(tokens: Sequence[str]) -> bool:
@@ -102,11 +129,13 @@ def _bracketed(pieces: Sequence[Piece]) -> str:
     return pieces[0].text + "".join(f" ({piece.text})" for piece in pieces[1:])
 
 
-def _removal(query: Sequence[Piece], old: Sequence[Piece]) -> list[Saying]:
+def _removal(target: Sequence[Piece], old: Sequence[Piece]) -> list[Saying]:
     """The target is the query without something that has a piece of its own."""
     if len(old) != 1 or old[0].mark != "-" or not label(old[0].tokens) or not telling(old[0].text, set()):
         return []
-    return [Saying("removals", "", old[0].text, category="removed_object")]
+    if not label(target[0].tokens):
+        return []
+    return [Saying("removals", "", old[0].text, target[0].text, category="removed_object")]
 
 
 def _addition(lead: Sequence[str], new: Sequence[str], apart: bool, alike: bool) -> list[Saying]:
@@ -150,13 +179,21 @@ def _differing(old: tuple[str, ...], new: tuple[str, ...], shared: bool, title: 
     if lead and _manner(new[lead:]):
         # "bridge covered by ice": captions know what is said of the same thing.
         return []
+    if rest and rest[0].lower() in JOINTS and gone:
+        # "temperature over time": what comes behind needs no saying.
+        return _differing(old[: len(old) - tail], new[: len(new) - tail], True, title, alike)
     found: list[Saying] = []
-    if rest and not old[-1].istitle():
+    if rest and (_heading(old) == _heading(new) or not rest[-1].istitle()):
         found = _heads(gone, come, rest)
     elif lead and not rest:
         kept = content_words(" ".join(new[:lead])) - title and len(new) <= 4 and new[lead - 1].lower() not in JOINTS
         found = [] if kept and not number(come[-1].lower()) else _led(new[:lead], gone, come, alike)
     return found or _whole(old, new, shared or bool(lead and not rest), title, alike)
+
+
+def _heading(tokens: Sequence[str]) -> bool:
+    """Whether all words have capitals: then a capital tells no name."""
+    return all(token[:1].isupper() for token in tokens if token.isalpha() and token.lower() not in FUNCTION_WORDS)
 
 
 def _manner(tokens: Sequence[str]) -> bool:
@@ -181,9 +218,12 @@ def _heads(gone: Sequence[str], come: Sequence[str], rest: Sequence[str]) -> lis
     clear = bool(rest) and not any(token.lower() in FUNCTION_WORDS for token in (*gone, *come, *rest))
     if not clear or len(rest) > 3 or not 0 < len(come) <= 3 or len(gone) > 3 or not _says(" ".join(come)):
         return []
-    if number(rest[-1].lower()) or rest[-1].istitle() or doing(come) or doing(gone):
+    if number(rest[-1].lower()) or doing(come) or doing(gone):
         # The head of "pyramid 3" and of "main window Fred" stands before its end, "browsing" before what is browsed.
         return []
+    if len(come) == len(gone) == 1 and number(come[0].lower()) and number(gone[0].lower()):
+        ends = plural(rest[-1].lower()) or measure(come[0].lower())
+        return [Saying("amounts", come[0], gone[0], " ".join(rest), "number")] if ends else []
     category = "viewpoint" if {token.lower() for token in come} <= SIDES else None
     new, old, tail = " ".join(come), " ".join(gone), " ".join(rest)
     if not gone:
@@ -250,6 +290,10 @@ def _swap(old: str, new: str, alike: bool) -> list[Saying]:
     if not plain and not alike:
         # What each shows is a sentence of its own.
         return []
+    if sum(token[:1].isupper() for token in tokens) > 1 and plain:
+        return [Saying("titles", new, old, category=category)]
+    if not alike and len(tokens) > 1 and (quality or plural(last)):
+        return []
     if alike or quality or plural(last) or plural(before[-1].lower()):
         return [Saying("swaps", new, old, category=category)]
     return [Saying("others", new, old)]
@@ -258,7 +302,12 @@ def _swap(old: str, new: str, alike: bool) -> list[Saying]:
 def versions(new: Sequence[str], alike: bool) -> list[Saying]:
     """ "the … version", of pictures that look alike."""
     last = new[-1].lower()
-    fits = len(new) <= 3 and not any(token.lower() in FUNCTION_WORDS for token in new) and not plural(last)
+    fits = (
+        len(new) <= 3
+        and not (len(new) == 1 and doing(new))
+        and not any(token.lower() in FUNCTION_WORDS for token in new)
+        and not plural(last)
+    )
     return [Saying("versions", " ".join(new), category="attribute")] if alike and fits else []
 
 

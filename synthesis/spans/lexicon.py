@@ -64,15 +64,22 @@ PARTS = frozenset(
 SIDES = frozenset("front rear side back top bottom left right aerial inside outside close-up closeup".split())
 #: Verbs that open a heading on how something is done, where nothing tells them from nouns.
 _DEEDS = frozenset(
-    "add adjust apply assign build calculate change choose combine compute configure connect convert copy create define "
-    "delete determine disable download draw edit enable enter estimate extract find generate import insert install load "
-    "make merge move open optimize optimise place remove rename rotate run save select set simulate solve specify split "
-    "unpack visualize visualise write".split()
+    "add adjust apply assign build calculate change choose combine compute configure connect convert copy create "
+    "define delete determine disable download draw edit enable enter estimate extract find generate import insert "
+    "install load make merge move open optimize optimise place remove rename rotate run save select set simulate solve "
+    "specify split unpack visualize visualise write".split()
 )
 #: Heads of names of windows: "create project dialog" is a thing.
 _WINDOWS = frozenset(
     "popup dialog dialogue window menu tab button panel page wizard toolbar editor settings preferences options screen "
     "view box form list".split()
+)
+#: Names of peoples and languages keep their capital everywhere.
+NATIONS = frozenset(
+    "african american arabic asian australian austrian belgian brazilian british bulgarian canadian chinese croatian "
+    "czech danish dutch egyptian english european finnish french german greek hebrew hungarian indian irish italian "
+    "japanese korean latin mexican norwegian persian polish portuguese roman romanian russian scottish spanish swedish "
+    "swiss thai turkish ukrainian victorian vietnamese welsh".split()
 )
 _MANY = frozenset("multiple several many all both two three four five six seven eight nine ten few various".split())
 #: Function words of the commonest other languages that are no English words.
@@ -182,6 +189,11 @@ def spoken(text: str) -> bool:
     strange = sum(not _latin(sign) for sign in letters)
     accented = sum(sign not in "éèöüñç" and not sign.isascii() for sign in letters)
     return not strange and accented * 12 <= len(letters) and sum(word in _FOREIGN for word in words(text)) < 2
+
+
+def year(word: str) -> bool:
+    """Whether a word is a year."""
+    return bool(re.match(r"^1[0-9]{3}$|^20[0-9]{2}$", word))
 
 
 def telling(text: str, known: set[str]) -> set[str]:

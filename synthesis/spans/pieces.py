@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synthesis.spans.lexicon import FUNCTION_WORDS, PREPOSITIONS, VERBS, participle
+from synthesis.spans.lexicon import FUNCTION_WORDS, NATIONS, PREPOSITIONS, VERBS, participle
 
 _BREAK = r"""\s+[-–—|·•>+~*]+\s+|[:;|()\[\]{}<>=\\"“”„«»`®]+|(?<![0-9])/|/(?![0-9])|(?<=[\w'’)])[.!?…]+(?:\s+|$)"""
 _BREAKS = re.compile(_BREAK + r"|\s*,\s+"), re.compile(_BREAK)
@@ -21,7 +21,7 @@ _TAIL = re.compile(r"\(s\)|\[\d+\]|\(\s*\)")
 _CODE = re.compile(r"\w\((?!s\))|\w\[[\w'\"]|\\\w|[{}]|==|->|::|\$\w|&&")
 _QUOTES = ".'’‘`´!?*,–—-_&+#"
 #: "red, green and blue": no break stands in such a list.
-_LIST = re.compile(r",\s+((?:[\w-]+\s+){0,2}(?:and|or)\s|[\w-]+,)")
+_LIST = re.compile(r",\s+(?:[\w-]+,?\s+){0,2}(?:and|or)\s")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Piece:
 
 
 def pieces(text: str) -> list[Piece]:
-    """A text between its breaks, without credits, in the spelling that an instruction has: capitals of headings and of
-    first words are lowered, those of names within a sentence stay."""
+    """A text between its breaks, without credits, in the spelling that an instruction has: the capital of a first word
+    is lowered, those of names and of headings of two words or more stay, as no list tells the ones from the others."""
     text = _TAIL.sub("", _CREDIT.sub("", text))
     listed = bool(_LIST.search(text))
     found: list[Piece] = []
@@ -88,8 +88,9 @@ def _spelled(part: str) -> tuple[Sequence[str], bool, bool]:
     weighty = [token for token in tokens if token.isalpha() and token.lower() not in FUNCTION_WORDS]
     heading = bool(weighty) and all(token[:1].isupper() for token in weighty)
     name = not heading and _named(tokens)
+    kept = name or (heading and len(weighty) > 1)
     result = [
-        _lowered(token) if heading or (index == 0 and not name) or token.lower() in FUNCTION_WORDS else token
+        _lowered(token) if (index == 0 and not kept) or token.lower() in FUNCTION_WORDS else token
         for index, token in enumerate(tokens)
     ]
     return result, heading, name
@@ -109,7 +110,9 @@ def _named(tokens: Sequence[str]) -> bool:
 
 
 def _lowered(token: str) -> str:
-    """Acronyms, model numbers and inner capitals keep theirs."""
+    """Acronyms, model numbers, inner capitals and languages keep theirs."""
+    if token.lower() in NATIONS:
+        return token
     parts = token.split("-")
     bare = "_" not in token and all(part[1:].islower() or len(part) <= 1 or not part.isalpha() for part in parts)
     return token.lower() if bare and token[:1].isalpha() and not any(map(str.isdigit, token)) else token

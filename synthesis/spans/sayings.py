@@ -85,6 +85,8 @@ def _by_names(pair: Described, title: set[str]) -> list[Saying]:
     old, new = pair.query_name, pair.target_name
     if not pair.alike or pair.screens or not old or not new or len(new) > 4:
         return []
+    if len(new) > 1 and new[:-1] == old[: len(new) - 1] and new[-1] in {"before", "after"}:
+        return [Saying(f"{new[-1]}s", new[-1], category="attribute")]
     if new[0] in ORIGINS:
         return [Saying("origins", " ".join(new), category="attribute")] if old[0] not in ORIGINS else []
     if not {*old} & {*new} and len(new) > 1:

@@ -58,14 +58,10 @@ class SpanCopy:
         if row.get("target_text_shared"):
             return NothingToAsk("shared_text")
         options = instructions(pair)
+        query, target = _shown(pair)
         if not options:
-            new = telling(pair.target or " ".join(pair.target_name), content_words(_shown(pair.query, pair.query_name)))
-            return NothingToAsk("no_fair_span" if new else "nothing_new")
-        told = {
-            "page_title": pair.title,
-            "query_text": _shown(pair.query, pair.query_name),
-            "target_text": _shown(pair.target, pair.target_name),
-        }
+            return NothingToAsk("no_fair_span" if telling(target, content_words(query)) else "nothing_new")
+        told = {"page_title": pair.title, "query_text": query, "target_text": target}
         return Ask(self._prompt, self._prompt.render(told), grammar=grammar(list(options)), max_tokens=64)
 
     def format_output(self, answers: Sequence[str], row: Row) -> Output:
@@ -100,5 +96,8 @@ def _described(row: Row) -> Described:
     )
 
 
-def _shown(text: str, name: Sequence[str]) -> str:
-    return text or " ".join(name)
+def _shown(pair: Described) -> tuple[str, str]:
+    """What is taken for the query's and the target's text: that of the page, or the names of their files where the
+    target has none."""
+    names = " ".join(pair.query_name), " ".join(pair.target_name)
+    return (pair.query or names[0], pair.target) if pair.target else names

@@ -20,7 +20,7 @@ def said(query, target, alike=False, title=""):
             [("things", "old lighthouse in winter"), ("articles", "old lighthouse in winter")],
         ),
         ("Rear hall", [("things", "rear hall")]),
-        ("Browsing Files", [("doings", "browsing files")]),
+        ("Browsing Files", [("doings", "browsing Files")]),
         ("Joining two images with Join", [("doings", "joining two images with Join")]),
         ("Split file", [("deeds", "split file")]),
         ("Old lighthouses in winter", [("things", "old lighthouses in winter")]),
@@ -94,3 +94,8 @@ def test_long_texts_are_cut_at_a_joint():
     ((_, new), *_) = said("A cat", long)
     assert new == "panorama of the harbour with many small boats and a lighthouse"
     assert said("A cat", "one two three four five six seven eight nine ten eleven twelve thirteen words") == []
+
+
+def test_a_part_belongs_to_what_the_query_names():
+    assert said("Ford Model T", "Engine") == [("parts", "engine")]
+    assert said("Language", "Interior") == [("things", "interior")]

@@ -12,12 +12,12 @@ def parted(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Chicago River - Gamma Correction", [("", "chicago river"), ("-", "gamma correction")]),
-        ("Auto Threshold (``'kapur'``)", [("", "auto threshold"), ("(", "kapur")]),
+        ("Chicago River - Gamma Correction", [("", "Chicago River"), ("-", "Gamma Correction")]),
+        ("Auto Threshold (``'kapur'``)", [("", "Auto Threshold"), ("(", "kapur")]),
         ("Search: Advanced", [("", "search"), (":", "advanced")]),
         ("A view of Paris, taken from above.", [("", "a view of Paris"), (",", "taken from above")]),
         ("The red, green and blue channels", [("", "the red, green and blue channels")]),
-        ("Fit Using NumPy", [("", "fit using NumPy")]),
+        ("Fit Using NumPy", [("", "Fit using NumPy")]),
         ("Parameter with cm_ExecuteScript", [("", "parameter with cm_ExecuteScript")]),
         ("The bay © Jane Doe", [("", "the bay")]),
         ("The bay, with kind permission of Jane Doe", [("", "the bay")]),
@@ -31,10 +31,12 @@ def test_pieces(text, expected):
     assert parted(text) == expected
 
 
-def test_capitals_of_headings_and_first_words_are_lowered_those_of_names_stay():
+def test_capitals_of_first_words_are_lowered_those_of_names_and_headings_stay():
     assert [piece.name for piece in pieces("Mount Fuji at dawn")] == [True]
     assert parted("Mount Fuji at dawn") == [("", "Mount Fuji at dawn")]
     assert parted("Standard Panini projection") == [("", "standard Panini projection")]
+    assert parted("German version") == [("", "German version")]
+    assert parted("Emboss") == [("", "emboss")]
     assert [piece.heading for piece in pieces("Range Threshold")] == [True]
     assert [piece.heading for piece in pieces("Range of values")] == [False]
 
