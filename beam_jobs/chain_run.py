@@ -28,7 +28,7 @@ from synthesis.store import OWN_PARTS, store_files
 
 VERSION = "3"
 #: Requests of a shard, about: what a worker holds at once. Models in this process get small ones, since they are slow.
-_SHARD_REQUESTS = 4096
+SHARD_REQUESTS = 4096
 _SHARD_REQUESTS_IN_PROCESS = 128
 #: Files of a store that one task of an index step reads.
 _FILES = 64
@@ -206,7 +206,7 @@ def _packed(
     places: Sequence[Place], owners: Mapping[str, Answers], images: Mapping[str, Answers], link: Link
 ) -> list[tuple[list[dict[str, Any]], int]]:
     """Shards of a chain in groups of about as many requests as one answer shard holds, with their number."""
-    target = _SHARD_REQUESTS if link.config.backend in ("openai", "batch") else _SHARD_REQUESTS_IN_PROCESS
+    target = SHARD_REQUESTS if link.config.backend in ("openai", "batch") else _SHARD_REQUESTS_IN_PROCESS
     groups: list[tuple[list[dict[str, Any]], int]] = []
     members: list[dict[str, Any]] = []
     weight = 0

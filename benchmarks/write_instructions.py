@@ -22,9 +22,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from beam_jobs.chain_run import SHARD_REQUESTS
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
 from benchmarks.chat_server import chat_server
@@ -123,14 +125,23 @@ def made_and_read(count: int, config: WriteConfig) -> None:
 
 
 def whole_job(count: int, config: WriteConfig) -> None:
-    """A shard's requests made, asked and stored, and the shard's table with its manifest."""
+    """Requests made, asked, read and stored shard by shard, and each shard's table with its manifest."""
+    model = OpenAIWriter(config)
+    step = make_task(_TASK, config.of(_TASK)).steps[0]
+
+    def follow_up(request: Request, text: str) -> None:
+        step.format_output([text], _row(0))
+
+    requests = made_requests(count, config)
+    kept = 0
     with tempfile.TemporaryDirectory() as scratch:
-        writer = ShardWriter(Workspace(scratch), "write_instructions.answers", "0" * 32)
-        store = GenerationStore(Folder(f"{scratch}/generations"), "0000")
-        asking = Asking(store, config, lambda: OpenAIWriter(config))
-        answer(made_requests(count, config), asking, writer)
-        manifest = writer.commit()
-    assert manifest.counts.units["request"].kept == count
+        for shard in range(0, count, SHARD_REQUESTS):
+            writer = ShardWriter(Workspace(scratch), "write_instructions.answers", f"{shard:032x}")
+            store = GenerationStore(Folder(f"{scratch}/generations"), f"{shard}")
+            asking = Asking(store, config, lambda: model, follow_up)
+            answer(islice(requests, SHARD_REQUESTS), asking, writer)
+            kept += writer.commit().counts.units["request"].kept
+    assert kept == count
 
 
 def measured(work: Callable[[int, WriteConfig], None], count: int, config: WriteConfig) -> Figures:

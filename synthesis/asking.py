@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,8 +130,8 @@ class _Shard:
 
     def _ask(self, requests: Sequence[Request], writer: InstructionWriter) -> None:
         """Ask, and store what came back every so many answers or seconds, and when something ends it."""
-        config, waiting, since = self._asking.config, list[Row](), time.monotonic()
-        try:
+        config = self._asking.config
+        with _Flusher(self._asking.store, config) as flusher:
             for came in writer.stream(self._drawn(requests)):
                 if config.backend == "openai":
                     self._asking.mark(ENDPOINT_MARK)
@@ -141,17 +142,10 @@ class _Shard:
                     if row["error"] is None or _refused(row["error"]):
                         self._rows[request.request_id] = row
                         self._own.add(request.request_id)
-                        waiting.append(row)
+                        flusher.add(row)
                     else:
                         self._faults[request.request_id] = row | {"tries": came[1].get("tries")}
-                if waiting and (
-                    len(waiting) >= config.flush_answers or time.monotonic() - since >= config.flush_seconds
-                ):
-                    self._asking.store.add(waiting)
-                    waiting, since = [], time.monotonic()
-        finally:
-            if waiting:
-                self._asking.store.add(waiting)
+                flusher.tick()
 
     def _drawn(self, requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
         """The requests as the writer has room for them, with their images, as far as the budget goes."""
@@ -203,6 +197,49 @@ class _Shard:
         else:
             outcomes.row("generations", row)
             outcomes.kept("request")
+
+
+class _Flusher:
+    """Writes answers into a store, every so many of them or seconds, beside the one who asks: a slow disk keeps no
+    request waiting. At most one part is being written; whatever ends the asking, what came is stored."""
+
+    def __init__(self, store: GenerationStore, config: WriterConfig) -> None:
+        self._store, self._config = store, config
+        self._waiting: list[Row] = []
+        self._since = time.monotonic()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="lensmith-flush")
+        self._written: Future[None] | None = None
+
+    def __enter__(self) -> _Flusher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._flush()
+            self._settle()
+        finally:
+            self._pool.shutdown()
+
+    def add(self, row: Row) -> None:
+        """An answer."""
+        self._waiting.append(row)
+
+    def tick(self) -> None:
+        """Write a part if it is time. Raises what the part before it raised."""
+        config = self._config
+        if len(self._waiting) >= config.flush_answers or time.monotonic() - self._since >= config.flush_seconds:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._settle()
+            self._written = self._pool.submit(self._store.add, self._waiting)
+            self._waiting = []
+        self._since = time.monotonic()
+
+    def _settle(self) -> None:
+        if self._written is not None:
+            self._written.result()
 
 
 def _refused(error: str) -> bool:

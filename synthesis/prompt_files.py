@@ -16,21 +16,23 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from synthesis.page_text import marked, plain
 
 _VERSION = re.compile(r"\A\{# version: (\S+) #\}")
 _IMAGE = re.compile("\x00(\\d+)\x00")
+#: A system block that says something of the row.
+_SYSTEM_OF_ROW = re.compile(r"\{% block system %\}(?:(?!\{% endblock %\}).)*\brow\b", re.DOTALL)
 
 #: Content of a message: a text, or parts `{"type": "text", "text": …}` and `{"type": "image", "image": index}`.
 Content = str | list[dict[str, Any]]
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Demonstration:
-    """A worked example: a row and the answer that is wanted for it."""
+    """A worked example: a row and the answer that is wanted for it. Compared by identity, so that its turn is kept."""
 
     row: Mapping[str, Any]
     answer: str
@@ -52,12 +54,14 @@ class Prompt:
 
         `options` are known to both blocks. Raises jinja2.UndefinedError where a block names what the row lacks.
         """
-        template = _environment().get_template(f"{self.name}.jinja")
-        messages = [{"role": "system", "content": _block(template, "system", row, options)}]
+        key = tuple(sorted(options.items()))
+        own = _SYSTEM_OF_ROW.search(self.source) is not None
+        system = _block(self.name, "system", row, options) if own else _kept(self.name, "system", None, key)
+        messages = [{"role": "system", "content": system}]
         for one in self.demonstrations if demonstrations is None else demonstrations:
-            messages.append({"role": "user", "content": _block(template, "user", one.row, options)})
+            messages.append({"role": "user", "content": _kept(self.name, "user", one, key)})
             messages.append({"role": "assistant", "content": one.answer})
-        messages.append({"role": "user", "content": _block(template, "user", row, options)})
+        messages.append({"role": "user", "content": _block(self.name, "user", row, options)})
         return messages
 
 
@@ -98,9 +102,16 @@ def _environment() -> Environment:
     return environment
 
 
-def _block(template: Template, name: str, row: Mapping[str, Any], options: Mapping[str, Any]) -> Content:
+@lru_cache(maxsize=4096)
+def _kept(name: str, block: str, one: Demonstration | None, options: tuple[tuple[str, Any], ...]) -> Content:
+    """A block that is the same for every row: rendering them anew took most of the time of making a request."""
+    return _block(name, block, one.row if one is not None else {}, dict(options))
+
+
+def _block(name: str, block: str, row: Mapping[str, Any], options: Mapping[str, Any]) -> Content:
+    template = _environment().get_template(f"{name}.jinja")
     context = template.new_context({"row": row, **options})
-    text = "".join(template.blocks[name](context)).strip()
+    text = "".join(template.blocks[block](context)).strip()
     pieces = _IMAGE.split(text)
     if len(pieces) == 1:
         return text

@@ -23,6 +23,8 @@ STOP_WORDS = frozenset(
 
 def one_line(text: str) -> str:
     """A text on one line, without what cannot be seen (control, format and private signs, halves of pairs)."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = (
         " " if sign.isspace() else sign for sign in text if sign.isspace() or unicodedata.category(sign) not in _UNSEEN
     )

@@ -53,7 +53,7 @@ class TextTriplets:
         data = json_object(answers[0], "edit", "edited")
         edit, edited = (unquoted(value) if isinstance(value := data[key], str) else "" for key in ("edit", "edited"))
         caption = said_of_image(row)
-        if not edit or not edited or same(edited, caption) or same(edit, edited):
+        if not edit or not edited or same(edited, caption):
             raise UnparsableError(f"nothing is edited: {one_line(answers[0])[:80]!r}")
         fault = next((found for text in (edit, edited) if (found := refusal_in(text) or leak_in(text))), None)
         if fault is not None:

@@ -135,7 +135,7 @@ def test_retry_failed_asks_only_what_failed(chat_server, tmp_path):
 def test_shards_packed_otherwise_find_their_answers(chat_server, tmp_path, monkeypatch):
     server = chat_server()
     workspace, manifests = mined(tmp_path / "parts", shards=3)
-    monkeypatch.setattr(chain_run, "_SHARD_REQUESTS", 2)
+    monkeypatch.setattr(chain_run, "SHARD_REQUESTS", 2)
     session, written = write(workspace, manifests, config(server))
     # All twelve are the first shard's: the others read what it was answered.
     assert session.worked[JOB] == 1
