@@ -43,39 +43,46 @@ class Lookalikes:
         for number, row in enumerate(places):
             pages.setdefault(row["page_id"], []).append(number)
         self._pages = {name: np.array(numbers, np.int64) for name, numbers in pages.items()}
-        self._last: tuple[int, npt.NDArray[np.float64]] | None = None
+        #: Of the page in hand: (target, whole corpus or page) → numbers in the order of their likeness, and the scores.
+        self._ordered: dict[tuple[int, bool], tuple[list[int], list[float]]] = {}
+        self._page = ""
 
     def of(self, page_id: str, query_image_id: str, target_image_id: str) -> tuple[Distractor, ...]:
         """The most similar images to a target, at most three: those of its page first, by the cosine of their sketches
         (rounded to 4 decimals) and then by id; where the page has fewer, those of other pages. Never the query image,
         none twice, and no copy of the target (equal perceptual hash, and as good as equal to it)."""
+        if page_id != self._page:
+            self._page, self._ordered = page_id, {}
         page = self._pages[page_id]
         target = next(int(number) for number in page if self._ids[number] == target_image_id)
         seen = {query_image_id, target_image_id}
         found: list[Distractor] = []
         self._take(target, page, seen, found)
         if len(found) < COUNT:
-            self._take(target, np.arange(len(self._ids)), seen, found)
+            self._take(target, None, seen, found)
         return tuple(found)
 
-    def _take(self, target: int, numbers: npt.NDArray[np.int64], seen: set[str], found: list[Distractor]) -> None:
-        scores = self._similarities(target)
-        for number in numbers[np.lexsort((self._by_id[numbers], -scores[numbers]))].tolist():
+    def _take(self, target: int, page: npt.NDArray[np.int64] | None, seen: set[str], found: list[Distractor]) -> None:
+        key = (target, page is None)
+        if key not in self._ordered:
+            self._ordered[key] = self._by_likeness(target, np.arange(len(self._ids)) if page is None else page)
+        for number, score in zip(*self._ordered[key], strict=True):
             if len(found) == COUNT:
                 return
-            copy = self._hashes[number] == self._hashes[target] and scores[number] >= _COPY
+            copy = self._hashes[number] == self._hashes[target] and score >= _COPY
             if self._ids[number] not in seen and not copy:
                 seen.add(self._ids[number])
                 found.append(Distractor(self._ids[number], self._texts[number]))
 
-    def _similarities(self, target: int) -> npt.NDArray[np.float64]:
-        """Cosines (n). Products of int8 sketches are whole numbers below 2**24, which float32 adds up exactly in any
-        order."""
-        if self._last is None or self._last[0] != target:
-            products = (self._sketches @ self._sketches[target]).astype(np.float64)
-            lengths = self._lengths * self._lengths[target]
-            self._last = target, np.round(products / np.where(lengths > 0, lengths, 1.0), _DECIMALS)
-        return self._last[1]
+    def _by_likeness(self, target: int, numbers: npt.NDArray[np.int64]) -> tuple[list[int], list[float]]:
+        """Numbers by their cosine with the target, and the cosines. Products of int8 sketches are whole numbers below
+        2**24, which float32 adds up exactly in any order."""
+        every = len(numbers) == len(self._ids)
+        products = ((self._sketches if every else self._sketches[numbers]) @ self._sketches[target]).astype(np.float64)
+        lengths = self._lengths[numbers] * self._lengths[target]
+        scores = np.round(products / np.where(lengths > 0, lengths, 1.0), _DECIMALS)
+        order = np.lexsort((self._by_id[numbers], -scores))
+        return numbers[order].tolist(), scores[order].tolist()
 
 
 def _matrix(sketches: Sequence[bytes]) -> Float32Array:
