@@ -17,6 +17,7 @@ from lensmith.dataset_commands import export_command, push_command, take_down_co
 from lensmith.demo_command import demo_command
 from lensmith.evaluate_command import evaluate_command
 from lensmith.failures import error_of_os, error_of_store, store_errors
+from lensmith.judge_command import judge_command
 from lensmith.options import (
     SETTINGS,
     AllowHost,
@@ -42,6 +43,7 @@ from lensmith.options import (
 )
 from lensmith.output_folder import workspace_at
 from lensmith.plan_command import plan_command
+from lensmith.refine_command import refine_command
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
@@ -153,6 +155,8 @@ for _stage in STAGES:
 
 
 app.command("plan")(plan_command)
+app.command("judge")(judge_command)
+app.command("refine")(refine_command)
 app.command("batch-write")(batch_write_command)
 app.command("batch-read")(batch_read_command)
 app.command("demo")(demo_command)
