@@ -62,8 +62,9 @@ def captions(query: Sequence[Piece], target: Sequence[Piece], title: set[str], a
 
 
 def _owned(query: Sequence[Piece], found: list[Saying]) -> list[Saying]:
-    """A part is "its engine" where the query names a thing in two words or more; after one word it is a heading."""
-    if query and len(query[0].tokens) > 1:
+    """A part is "its engine" where the query names a thing in two words or more; after one word, or many
+    things, it is a heading."""
+    if query and len(query[0].tokens) > 1 and not plural(query[0].tokens[-1].lower()):
         return found
     return [replace(saying, family="things") if saying.family == "parts" else saying for saying in found]
 

@@ -267,7 +267,7 @@ def _whole(old: Sequence[str], new: Sequence[str], shared: bool, title: set[str]
     if any(token.lower() in ORIGINS for token in new) or (len(new) == 1 and text in PARTS):
         return []
     found = []
-    if label(old) and _says(before):
+    if label(old) and telling(before, set()):
         if set(before.lower().split()) <= STATES | GENERIC and before.lower() not in ORIGINS:
             return versions(new, alike)
         if before.lower() in ORIGINS:

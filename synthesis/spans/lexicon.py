@@ -82,6 +82,10 @@ NATIONS = frozenset(
     "swiss thai turkish ukrainian victorian vietnamese welsh".split()
 )
 _MANY = frozenset("multiple several many all both two three four five six seven eight nine ten few various".split())
+_THINGS_ON_ING = frozenset(
+    "building ceiling clothing drawing evening lightning morning opening painting railing setting shading spring "
+    "string wedding wiring".split()
+)
 #: Function words of the commonest other languages that are no English words.
 _FOREIGN = frozenset(
     "und mit der das dem den ein eine einen für von zum zur auf ist nicht les des une dans avec pour sur est du aux el "
@@ -140,7 +144,8 @@ def gerund(tokens: Sequence[str]) -> bool:
 
 def doing(tokens: Sequence[str]) -> bool:
     """Whether tokens may open with what is being done: "browsing files". Such a heading gets no article."""
-    return len(tokens) > 0 and bool(re.match(r"^[a-z]{4,}ing$", tokens[0].lower()))
+    first = tokens[0].lower() if tokens else ""
+    return first not in _THINGS_ON_ING and bool(re.match(r"^[a-z]{3,}ing$", first))
 
 
 def deed(tokens: Sequence[str]) -> bool:

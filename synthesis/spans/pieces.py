@@ -88,7 +88,9 @@ def _spelled(part: str) -> tuple[Sequence[str], bool, bool]:
     weighty = [token for token in tokens if token.isalpha() and token.lower() not in FUNCTION_WORDS]
     heading = bool(weighty) and all(token[:1].isupper() for token in weighty)
     name = not heading and _named(tokens)
-    kept = name or (heading and len(weighty) > 1)
+    kept = (
+        name or (heading and len(weighty) > 1) or (tokens[1:2] == weighty[1:2] and tokens[1:2] and tokens[1].istitle())
+    )
     result = [
         _lowered(token) if (index == 0 and not kept) or token.lower() in FUNCTION_WORDS else token
         for index, token in enumerate(tokens)

@@ -98,4 +98,5 @@ def test_long_texts_are_cut_at_a_joint():
 
 def test_a_part_belongs_to_what_the_query_names():
     assert said("Ford Model T", "Engine") == [("parts", "engine")]
+    assert said("Animation Demo Scenes", "Interior") == [("things", "interior")]
     assert said("Language", "Interior") == [("things", "interior")]

@@ -34,7 +34,7 @@ def test_pieces(text, expected):
 def test_capitals_of_first_words_are_lowered_those_of_names_and_headings_stay():
     assert [piece.name for piece in pieces("Mount Fuji at dawn")] == [True]
     assert parted("Mount Fuji at dawn") == [("", "Mount Fuji at dawn")]
-    assert parted("Standard Panini projection") == [("", "standard Panini projection")]
+    assert parted("Standard Panini projection") == [("", "Standard Panini projection")]
     assert parted("German version") == [("", "German version")]
     assert parted("Emboss") == [("", "emboss")]
     assert [piece.heading for piece in pieces("Range Threshold")] == [True]
