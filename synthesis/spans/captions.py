@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from synthesis.spans.contrast import label, versions
+from synthesis.spans.labels import label, versions
 from synthesis.spans.lexicon import (
     DETERMINERS,
     FUNCTION_WORDS,

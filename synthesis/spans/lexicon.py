@@ -65,9 +65,9 @@ SIDES = frozenset("front rear side back top bottom left right aerial inside outs
 #: Verbs that open a heading on how something is done, where nothing tells them from nouns.
 _DEEDS = frozenset(
     "add adjust apply assign build calculate change choose combine compute configure connect convert copy create "
-    "define delete determine disable download draw edit enable enter estimate extract find generate import insert "
-    "install load make merge move open optimize optimise place remove rename rotate run save select set simulate solve "
-    "specify split unpack visualize visualise write".split()
+    "define delete determine disable download draw edit enable enhance enter estimate extract find generate import "
+    "insert install load make merge move open optimize optimise place remove rename rotate run save select set "
+    "simulate solve specify split unpack visualize visualise write".split()
 )
 #: Heads of names of windows: "create project dialog" is a thing.
 _WINDOWS = frozenset(
@@ -123,7 +123,7 @@ def names_action(word: str) -> bool:
 
 def names_noun(word: str) -> bool:
     """Whether the end of a word says that it is a noun."""
-    return bool(_NOUN_END.search(word))
+    return bool(_NOUN_END.search(word)) and not names_action(word)
 
 
 def names_quality(word: str) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from synthesis.spans.contrast import contrasts, label
+from synthesis.spans.contrast import contrasts
 from synthesis.spans.pieces import pieces
 from synthesis.words import content_words
 
@@ -106,10 +106,3 @@ def test_no_contrast(query, target):
 def test_sections_of_programs_are_no_versions():
     assert said("Search: Standard", "Search: Advanced") == [("swaps", "advanced", "standard", "")]
     assert versions("Search: Standard", "Search: Advanced") == []
-
-
-def test_labels():
-    for text in ("selective blur", "edge out", "point", "fit using bounds"):
-        assert label(text.split())
-    for text in ("the dog", "of paris", "this is it", "a b c d e f", "building a model", "shot20190312", "fit using"):
-        assert not label(text.split())
