@@ -53,7 +53,7 @@ def label(tokens: Sequence[str]) -> bool:
 
 
 def one_label(pieces: Sequence[Piece]) -> bool:
-    """Whether pieces are one label, or one with another in brackets; what opens with a preposition may be an addition."""
+    """Whether pieces are one label, or one with another in brackets; a preposition may open what is added."""
     if len(pieces) == 2 and pieces[1].mark == "(":
         return all(label(piece.tokens) for piece in pieces) and sum(len(piece.tokens) for piece in pieces) <= _LONGEST
     return len(pieces) == 1 and (label(pieces[0].tokens) or pieces[0].tokens[0].lower() in PREPOSITIONS)
