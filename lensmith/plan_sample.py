@@ -25,7 +25,7 @@ from synthesis.planning import StepPlan, plan_step
 from synthesis.run_rows import ChainResult, StoredAnswers, run_rows
 from synthesis.stand_in import TEXT, StandIn
 from synthesis.store import answer_ids, read_answers_of
-from synthesis.verification.chain_verdicts import judged_rows
+from synthesis.verification.chain_verdicts import judged_rows, judging_columns
 from synthesis.verification.distractors import COLUMNS, Lookalikes
 from synthesis.writing import write_image_texts, write_triplets
 
@@ -133,10 +133,7 @@ class _Planning:
     ) -> list[dict[str, Any]]:
         """The rows that judges take, as the job makes them."""
         verify = self.settings.verify_triplets
-        more = {
-            "show_images": "verify_image" in verify.chain,
-            "filters": self.settings.write_instructions.filters.model_dump(mode="json"),
-        }
+        more = judging_columns(verify, self.settings.write_instructions.filters)
         shards = {row["pair_id"]: key for key, row in self.found.sample}
         lookalikes: dict[str, Lookalikes] = {}
         told = {row["image_id"]: row["text"] for row in captions}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.tables import INSTRUCTION, TIMESTAMP
+from schemas.tables import INSTRUCTION, PARSE, PARSE_TYPES, TIMESTAMP
 
 #: How `datasets` stores an image: the original file and a name that says its format.
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -29,6 +29,7 @@ _BYTES: list[tuple[str, pa.DataType, str]] = [
 _REST: list[tuple[str, pa.DataType, str]] = [
     ("instruction", pa.string(), "what leads from the query image to the target image: the best of `instructions`"),
     ("instructions", pa.list_(INSTRUCTION), "all texts of the pair with how each was made and judged, best first"),
+    *((name, PARSE_TYPES[name], doc) for name, doc in PARSE.items()),
     ("hard_negatives", pa.list_(pa.string()), "image ids, first the query image"),
     ("query_image_id", pa.string(), "hex SHA-256 of the query image's file"),
     ("target_image_id", pa.string(), "hex SHA-256 of the target image's file"),

@@ -312,21 +312,29 @@ INSTRUCTION = pa.struct(
         ("prompt", pa.string()),
         ("score", pa.float32()),
         ("verdict", pa.string()),
-        ("keep", pa.list_(pa.string())),
-        ("add", pa.list_(pa.string())),
-        ("remove", pa.list_(pa.string())),
-        ("change", pa.list_(pa.string())),
     ]
 )
+
+#: The parse of one text into what it does to the query image (FineCIR): name and meaning of the columns.
+PARSE = {
+    "parsed_text": "the most precise of `instructions` that has a parse; the next four columns are its parse",
+    "keep": "what the parsed text leaves as it is",
+    "add": "what it adds",
+    "remove": "what it takes away",
+    "change": "what it changes",
+}
+
+PARSE_TYPES = {name: pa.string() if name == "parsed_text" else pa.list_(pa.string()) for name in PARSE}
 
 _TRIPLET_FIELDS = [
     _field("triplet_id", pa.string(), "hash of pair and instruction", False),
     _field("instruction", pa.string(), "the best of the list", False),
     _field("instructions", pa.list_(INSTRUCTION), "all texts that passed the filters, best first", False),
+    *(_field(name, PARSE_TYPES[name], doc) for name, doc in PARSE.items()),
     *PAIRS.schema,
 ]
 
-TRIPLETS = Table("triplets", "triplets", 1, pa.schema(_TRIPLET_FIELDS), "one row for each pair with at least one text")
+TRIPLETS = Table("triplets", "triplets", 2, pa.schema(_TRIPLET_FIELDS), "one row for each pair with at least one text")
 
 VERIFIED = Table(
     "verified",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.ids import digest, triplet_id
 from schemas.outcomes import Outcomes
-from schemas.tables import PAIRS
+from schemas.tables import PAIRS, PARSE
 from synthesis.chain import Chain, ChainRows, Unanswered, Written
 from synthesis.config import FilterConfig
 from synthesis.filters import fault
+from synthesis.tasks.interface import LENGTHS
 from synthesis.words import words
 
 #: Of several reasons for which a pair has no text the one that tells most.
@@ -29,6 +30,7 @@ def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -
         (row["page_id"], row["query_image_id"], row["target_image_id"]): number for number, row in enumerate(rows.rows)
     }
     texts: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    homes: dict[int, list[Written]] = defaultdict(list)
     wrote: set[int] = set()
     for number, row in enumerate(rows.rows):
         for written in rows.texts[number]:
@@ -45,9 +47,10 @@ def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -
                 _reject(outcomes, dropped[0], rows.rows[home], text, dropped[1])
                 continue
             texts[home].append(instruction_of(written))
+            homes[home].append(written)
     for number, row in enumerate(rows.rows):
         reasons = rows.reasons[number].values()
-        _finish(row, texts[number], _why(reasons, number in wrote), outcomes)
+        _finish(row, texts[number], homes[number], _why(reasons, number in wrote), outcomes)
 
 
 def write_image_texts(rows: ChainRows, chain: Chain, outcomes: Outcomes) -> None:
@@ -82,11 +85,30 @@ def instruction_of(written: Written) -> dict[str, Any]:
         "prompt": source.prompt if source is not None else None,
         "score": candidate.score,
         "verdict": "unchecked",
-        "keep": list(candidate.keep) or None,
-        "add": list(candidate.add) or None,
-        "remove": list(candidate.remove) or None,
-        "change": list(candidate.change) or None,
     }
+
+
+def parse_of(texts: Iterable[Mapping[str, Any]], written: Iterable[Written]) -> dict[str, Any]:
+    """The columns of the parse: of the texts that are left the most precise one that has a parse, null without one."""
+    left = {text["text"] for text in texts}
+    parsed = [
+        one.candidate
+        for one in written
+        if one.candidate.text in left
+        and (one.candidate.keep or one.candidate.add or one.candidate.remove or one.candidate.change)
+    ]
+    if not parsed:
+        return dict.fromkeys(PARSE)
+    best = max(parsed, key=lambda one: LENGTHS.index(one.length) if one.length in LENGTHS else -1)
+    named = {"parsed_text": best.text}
+    return named | {name: list(getattr(best, name)) for name in PARSE if name not in named}
+
+
+def parse_left(row: Mapping[str, Any], texts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns of the parse of a row of which only some texts are left."""
+    if row.get("parsed_text") in {text["text"] for text in texts}:
+        return {name: row.get(name) for name in PARSE}
+    return dict.fromkeys(PARSE)
 
 
 def _why(reasons: Any, wrote: bool) -> Unanswered:
@@ -100,7 +122,13 @@ def _why(reasons: Any, wrote: bool) -> Unanswered:
     return Unanswered("no_good_text") if wrote or unread or not found else found[-1]
 
 
-def _finish(row: Mapping[str, Any], texts: list[dict[str, Any]], why: Unanswered, outcomes: Outcomes) -> None:
+def _finish(
+    row: Mapping[str, Any],
+    texts: list[dict[str, Any]],
+    written: list[Written],
+    why: Unanswered,
+    outcomes: Outcomes,
+) -> None:
     outcomes.entered("pair")
     kept: list[dict[str, Any]] = []
     seen: set[tuple[str, ...]] = set()
@@ -125,6 +153,7 @@ def _finish(row: Mapping[str, Any], texts: list[dict[str, Any]], why: Unanswered
             "triplet_id": triplet_id(row["pair_id"], best),
             "instruction": best,
             "instructions": kept,
+            **parse_of(kept, written),
         },
     )
     outcomes.kept("pair")

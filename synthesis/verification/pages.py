@@ -18,7 +18,7 @@ from synthesis.verification.chain_verdicts import Said, TextKey
 from synthesis.verification.distractors import Lookalikes
 from synthesis.verification.ranks import CaptionRank, Judgement, PageImages, caption_rank, judge
 from synthesis.words import words
-from synthesis.writing import instruction_of
+from synthesis.writing import instruction_of, parse_left
 
 #: Features float32 (n, d) to sketches int8 (n, s): what images are compared by.
 Project = Callable[[Float32Array], npt.NDArray[np.int8]]
@@ -206,11 +206,13 @@ class _Triplet:
         best, triplet = self._kept[0], self._triplet
         ends = (triplet["page_id"], triplet["query_image_id"], triplet["target_image_id"])
         judged = bool(best.said.votes)
+        texts = [one.text for one in self._kept]
         return {
             **triplet,
             "triplet_id": triplet_id(triplet["pair_id"], best.text["text"]),
             "instruction": best.text["text"],
-            "instructions": [one.text for one in self._kept],
+            "instructions": texts,
+            **parse_left(triplet, texts),
             "rank_text": best.ranks.rank_text,
             "rank_query": best.ranks.rank_query,
             "rank_both": best.ranks.rank_both,

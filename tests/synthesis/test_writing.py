@@ -1,9 +1,9 @@
 from schemas.outcomes import CollectedOutcomes
-from schemas.tables import TRIPLETS
+from schemas.tables import PARSE, TRIPLETS
 from synthesis.chain import Answer, ChainRows, Unanswered, Written, make_chain
 from synthesis.config import FilterConfig, WriteConfig
 from synthesis.tasks.interface import Candidate
-from synthesis.writing import write_image_texts, write_triplets
+from synthesis.writing import parse_left, write_image_texts, write_triplets
 
 MODEL = Answer("…", "modification_mtcir@1", "some model (1)")
 
@@ -48,15 +48,32 @@ def test_a_pair_with_texts_is_a_triplet():
         "prompt": "modification_mtcir@1",
         "score": None,
         "verdict": "unchecked",
+    }
+    parse = {name: row[name] for name in PARSE}
+    assert parse == {
+        "parsed_text": "with a red hat",
         "keep": ["the cat"],
         "add": ["a red hat"],
-        "remove": None,
-        "change": None,
+        "remove": [],
+        "change": [],
     }
     assert row["instructions"][1]["text"] == "show what barks"
     assert (units["text"].kept, units["pair"].kept, outcomes.counts.made["triplet"]) == (2, 1, 1)
     # What steps have said on the way is no column.
     assert row.keys() <= set(TRIPLETS.schema.names)
+
+
+def test_the_columns_of_the_parse_are_those_of_the_most_precise_text_that_is_left():
+    short = Candidate("with a hat", length="short", add=("a hat",))
+    fine = Candidate(
+        "keep it on the grass and give it a red hat", length="fine", keep=("the grass",), add=("a red hat",)
+    )
+    outcomes, _ = write([pair("cat", "dog"), pair("dog", "cat")], [written(short, fine), written("with a scarf")])
+    parsed, plain = outcomes.rows("triplets")
+    assert (parsed["parsed_text"], parsed["keep"], parsed["add"]) == (fine.text, ["the grass"], ["a red hat"])
+    assert [plain[name] for name in PARSE] == [None] * 5
+    assert parse_left(parsed, [{"text": fine.text}]) == {name: parsed[name] for name in PARSE}
+    assert parse_left(parsed, [{"text": short.text}]) == dict.fromkeys(PARSE)
 
 
 def test_one_pair_may_carry_texts_of_several_methods():
