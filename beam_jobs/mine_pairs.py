@@ -37,7 +37,7 @@ from schemas.ids import digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
 from schemas.settings import settings_digest
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)

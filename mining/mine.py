@@ -6,7 +6,7 @@ A run over a crawl has index steps between them: `eligible_places` → counts of
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,9 +94,10 @@ def mine_page(
         pools.append(site_pool)
     pairs = sorted(miner.mine(page, images, outcomes), key=lambda pair: pair.pair_id)
     outcomes.entered("pair", len(pairs))
+    said = Counter(_folded(image.text) for image in images if image.text)
     for pair in pairs:
         negatives = hard_negatives(pair.query.facts, pair.target.facts, pools, config)
-        outcomes.row("pairs", _pair_row(page, pair, negatives, miner.name, config))
+        outcomes.row("pairs", _pair_row(page, pair, negatives, said, miner.name, config))
     outcomes.kept("pair", len(pairs))
     outcomes.out("pair", len(pairs))
     return len(pairs)
@@ -192,8 +193,10 @@ def _admit(
     return admit_page(page, images, {sketch for key in keys for sketch in buckets[key]}, config, outcomes)
 
 
-def _pair_row(page: PageRecord, pair: Pair, negatives: list[str], miner: str, config: MineConfig) -> dict[str, Any]:
-    """A row of `pairs`."""
+def _pair_row(
+    page: PageRecord, pair: Pair, negatives: list[str], said: Mapping[str, int], miner: str, config: MineConfig
+) -> dict[str, Any]:
+    """A row of `pairs`. `said`: how many images of the page have each text."""
     query, target = pair.query, pair.target
     return {
         "pair_id": pair.pair_id,
@@ -210,6 +213,7 @@ def _pair_row(page: PageRecord, pair: Pair, negatives: list[str], miner: str, co
         "target_image_url": target.url,
         "query_text": query.text,
         "target_text": target.text,
+        "target_text_shared": bool(target.text) and said[_folded(target.text or "")] > 1,
         "query_label": _sure_label(query.facts, config),
         "target_label": _sure_label(target.facts, config),
         "language": page.language,
@@ -218,6 +222,10 @@ def _pair_row(page: PageRecord, pair: Pair, negatives: list[str], miner: str, co
         "crawl_date": page.crawl_date,
         "site": page.site,
     }
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _sure_label(image: ImageFacts, config: MineConfig) -> str | None:

@@ -146,7 +146,7 @@ TEXTS = Table(
 PAIRS = Table(
     "pairs",
     "pairs",
-    1,
+    2,
     pa.schema(
         [
             _field("pair_id", pa.string(), "hash of page, query image and target image", False),
@@ -163,6 +163,7 @@ PAIRS = Table(
             _field("target_image_url", pa.string(), "page_images.url on this page", False),
             _field("query_text", pa.string(), "cleaned text of the query image"),
             _field("target_text", pa.string(), "cleaned text of the target image"),
+            _field("target_text_shared", pa.bool_(), "another image of the page has the target's text"),
             _field("query_label", pa.string(), "label of the query image if sure"),
             _field("target_label", pa.string(), "label of the target image if sure"),
             _field("language", pa.string(), ""),

@@ -69,15 +69,15 @@ def test_the_limit_holds_over_all_workers(cluster, endpoint, tmp_path, monkeypat
         backend="openai",
         model="m",
         base_url=f"http://{gateway}:{endpoint.port}/v1",
-        concurrency=4,
+        concurrency=8,
         lanes=4,
     )
     session = Session(workspace, BeamEngine(cluster.options))
     written, _ = run_write(session, mined(workspace), config)
     assert sum(one.counts.entry("pair").kept for one in written) == _SHARDS * _PAIRS
     assert set(endpoint.asked.values()) == {1}
-    assert endpoint.most <= 4
+    assert 2 < endpoint.most <= 8
     # Requests came from both hosts.
     assert len(endpoint.clients) == 2, endpoint.clients
     with capsys.disabled():
-        print(f"\nmost at once {endpoint.most} of 4; by host {dict(endpoint.clients)}")
+        print(f"\nmost at once {endpoint.most} of 8; by host {dict(endpoint.clients)}")

@@ -64,18 +64,9 @@ def finish(process, log):
     assert process.wait(timeout=1200) == 0, log.read_text()[-3000:]
 
 
-def test_the_cluster_gives_the_same_bytes(cluster, command, expected, tmp_path):
-    log = tmp_path / "log"
-    before = set(cluster.hosts_of_jobs())
-    finish(begin(cluster, command(tmp_path / "out", cluster.options), log), log)
-    assert digests(tmp_path / "out") == expected
-    jobs = {job: hosts for job, hosts in cluster.hosts_of_jobs().items() if job not in before}
-    assert len(jobs) > 10
-    assert set.union(*jobs.values()) == {host.name for host in cluster.hosts}
-
-
-def test_a_host_that_is_killed_and_comes_back_changes_nothing(cluster, command, expected, tmp_path):
+def test_the_cluster_gives_the_same_bytes_though_a_host_is_killed_and_comes_back(cluster, command, expected, tmp_path):
     output, log = tmp_path / "out", tmp_path / "log"
+    before = set(cluster.hosts_of_jobs())
     process = begin(cluster, command(output, cluster.options), log)
     cluster.wait_for(lambda: shards_done(output) >= 3 or process.poll() is not None, "the first shards", 600)
     assert process.poll() is None, log.read_text()[-3000:]
@@ -85,6 +76,9 @@ def test_a_host_that_is_killed_and_comes_back_changes_nothing(cluster, command, 
     finish(process, log)
     assert digests(output) == expected
     cluster.wait_for(lambda: len(cluster.task_managers()) >= 2, "the host to be back")
+    jobs = {job: hosts for job, hosts in cluster.hosts_of_jobs().items() if job not in before}
+    assert len(jobs) > 10
+    assert set.union(*jobs.values()) == {host.name for host in cluster.hosts}
 
 
 def test_a_submitter_that_is_killed_goes_on_from_the_manifests(cluster, command, expected, tmp_path):

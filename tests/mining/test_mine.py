@@ -46,6 +46,15 @@ def test_rows_fit_the_table_and_carry_what_later_stages_need() -> None:
     assert [row["pair_id"] for row in rows] == sorted(row["pair_id"] for row in rows)
 
 
+def test_targets_whose_text_another_image_of_the_page_has_are_told() -> None:
+    known = [made.facts(f"image {number}") for number in range(4)]
+    said = ("The mill", "the  MILL", "The bridge", "The weir")
+    places = [made.place(at, one, text=said[at], embedding=made.embedding(at)) for at, one in enumerate(known)]
+    rows = run([PageInput(made.page("a"), places, {one.image_id: one for one in known})]).rows("pairs")
+    shared = {row["target_text"]: row["target_text_shared"] for row in rows}
+    assert shared == {"The mill": True, "the  MILL": True, "The bridge": False, "The weir": False}
+
+
 @pytest.mark.parametrize(
     ("numbers", "fields", "reason"),
     [
