@@ -41,9 +41,7 @@ class RunSettings(BaseModel):
         gt=0,
         description="bytes of archives that make one extraction shard; fixed in the output folder",
     )
-    host_buckets: int = Field(
-        default=16, ge=1, le=9999, description="buckets of hosts; fixed in the output folder"
-    )
+    host_buckets: int = Field(default=16, ge=1, le=9999, description="buckets of hosts; fixed in the output folder")
     max_failed: float | None = Field(
         default=None,
         ge=0,
