@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +13,7 @@ from schemas.outcomes import Outcomes
 from schemas.protocols import InstructionWriter
 from synthesis.config import WriterConfig
 from synthesis.costs import Budget, tokens_of
+from synthesis.flushing import Flusher
 from synthesis.requests import Request, canonical
 from synthesis.store import GenerationStore
 
@@ -131,7 +130,7 @@ class _Shard:
     def _ask(self, requests: Sequence[Request], writer: InstructionWriter) -> None:
         """Ask, and store what came back every so many answers or seconds, and when something ends it."""
         config = self._asking.config
-        with _Flusher(self._asking.store, config) as flusher:
+        with Flusher(self._asking.store, config) as flusher:
             for came in writer.stream(self._drawn(requests)):
                 if config.backend == "openai":
                     self._asking.mark(ENDPOINT_MARK)
@@ -197,49 +196,6 @@ class _Shard:
         else:
             outcomes.row("generations", row)
             outcomes.kept("request")
-
-
-class _Flusher:
-    """Writes answers into a store, every so many of them or seconds, beside the one who asks: a slow disk keeps no
-    request waiting. At most one part is being written; whatever ends the asking, what came is stored."""
-
-    def __init__(self, store: GenerationStore, config: WriterConfig) -> None:
-        self._store, self._config = store, config
-        self._waiting: list[Row] = []
-        self._since = time.monotonic()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="lensmith-flush")
-        self._written: Future[None] | None = None
-
-    def __enter__(self) -> _Flusher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._flush()
-            self._settle()
-        finally:
-            self._pool.shutdown()
-
-    def add(self, row: Row) -> None:
-        """An answer."""
-        self._waiting.append(row)
-
-    def tick(self) -> None:
-        """Write a part if it is time. Raises what the part before it raised."""
-        config = self._config
-        if len(self._waiting) >= config.flush_answers or time.monotonic() - self._since >= config.flush_seconds:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._settle()
-            self._written = self._pool.submit(self._store.add, self._waiting)
-            self._waiting = []
-        self._since = time.monotonic()
-
-    def _settle(self) -> None:
-        if self._written is not None:
-            self._written.result()
 
 
 def _refused(error: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from synthesis.config import TaskConfig
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.caption_texts import by_consensus, caption_in
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 
 #: Temperature of several samples where the configured one is 0: they would all be the same.
 _TEMPERATURE = 0.7
@@ -22,7 +22,7 @@ _TEMPERATURE = 0.7
 _MOST = 600
 
 
-class Caption:
+class Caption(OneStep):
     """One or two factual sentences an image, as the fact `caption`."""
 
     name = "caption"
@@ -32,15 +32,6 @@ class Caption:
         self._prompt = load_prompt(self.name)
         self._samples, self._reward = config.samples, config.reward
         self._temperature = (config.temperature or _TEMPERATURE) if config.samples > 1 else None
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None: captions are facts."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """Every image can be asked about, with hints or without."""

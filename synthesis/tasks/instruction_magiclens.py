@@ -17,16 +17,16 @@ from synthesis.tasks.interface import (
     Ask,
     Candidate,
     NothingToAsk,
+    OneStep,
     Output,
     Row,
-    Step,
     Unit,
     UnparsableError,
 )
 from synthesis.words import one_line
 
 
-class InstructionMagicLens:
+class InstructionMagicLens(OneStep):
     """A few short texts a pair, as JSON, behind a line of reasoning."""
 
     name = "instruction_magiclens"
@@ -35,15 +35,6 @@ class InstructionMagicLens:
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
         self._texts = config.texts
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None without a model."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where nothing is known of the target, `nothing_new` where the same is known of both."""

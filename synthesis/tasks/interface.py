@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from synthesis.json_answers import UnparsableError
 from synthesis.prompt_files import Message, Prompt
@@ -15,6 +15,7 @@ __all__ = [
     "Ask",
     "Candidate",
     "NothingToAsk",
+    "OneStep",
     "Output",
     "Row",
     "Step",
@@ -112,3 +113,16 @@ class Task(Protocol):
 
     def texts(self, row: Row) -> Sequence[Candidate]:
         """Texts that follow from a pair's row without a further answer."""
+
+
+class OneStep:
+    """A task that is its own only step, and whose texts all stand in answers."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The task itself."""
+        return (cast(Step, self),)
+
+    def texts(self, row: Row) -> Sequence[Candidate]:
+        """None without an answer."""
+        return ()

@@ -12,7 +12,7 @@ from typing import Any
 from synthesis.config import TaskConfig
 from synthesis.json_answers import json_object
 from synthesis.prompt_files import load_prompt
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.words import one_line
 
 VERDICTS = ("good", "partly", "false", "unclear")
@@ -24,7 +24,7 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
-class Judge:
+class Judge(OneStep):
     """One question a triplet. Beside its columns (`query_caption` and `target_caption` where there are any) a row has
     `distractors`, other images of the page as mappings of `image_id`, `text`, `label` and `caption`."""
 
@@ -34,15 +34,6 @@ class Judge:
     def __init__(self, config: TaskConfig, images: bool = True) -> None:
         self._prompt = load_prompt(self.name)
         self._images = images
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None: it writes nothing."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where a model without eyes would know nothing of the target."""

@@ -17,9 +17,9 @@ from synthesis.tasks.interface import (
     Ask,
     Candidate,
     NothingToAsk,
+    OneStep,
     Output,
     Row,
-    Step,
     Unit,
     UnparsableError,
 )
@@ -29,7 +29,7 @@ from synthesis.words import one_line
 _PARTS = ("keep", "add", "remove", "change")
 
 
-class ModificationFine:
+class ModificationFine(OneStep):
     """One text in each of three lengths, as JSON, each with its parse."""
 
     name = "modification_fine"
@@ -37,15 +37,6 @@ class ModificationFine:
 
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None without a model."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """Without images `text_missing` where nothing is said of one of them, `nothing_new` where the same is said of

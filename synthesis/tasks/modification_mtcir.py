@@ -17,9 +17,9 @@ from synthesis.tasks.interface import (
     Ask,
     Candidate,
     NothingToAsk,
+    OneStep,
     Output,
     Row,
-    Step,
     Unit,
     UnparsableError,
 )
@@ -29,7 +29,7 @@ from synthesis.words import one_line
 _DIRECTIONS = ("forward", "backward")
 
 
-class ModificationMtcir:
+class ModificationMtcir(OneStep):
     """Short texts from the query to the target and back, as JSON."""
 
     name = "modification_mtcir"
@@ -38,15 +38,6 @@ class ModificationMtcir:
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
         self._texts = config.texts
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None without a model."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where nothing is said of one of the images, `nothing_new` where the same is said of both."""

@@ -17,16 +17,16 @@ from synthesis.tasks.interface import (
     Ask,
     Candidate,
     NothingToAsk,
+    OneStep,
     Output,
     Row,
-    Step,
     Unit,
     UnparsableError,
 )
 from synthesis.words import one_line
 
 
-class Rewrite:
+class Rewrite(OneStep):
     """Three texts for a triplet whose own failed (the row's `verdict`), as JSON, and as the fact `rewritten`, from
     coarse to fine. Where the row's `show_images` is true both images are shown; otherwise the model reads what is known
     of them."""
@@ -36,15 +36,6 @@ class Rewrite:
 
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None without a model."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`passed` where no verifier says that the text fails (or gives another of the row's `rewrite_verdicts`);

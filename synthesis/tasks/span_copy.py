@@ -17,7 +17,7 @@ from synthesis.spans.file_names import name_words, names_file
 from synthesis.spans.lexicon import spoken, telling
 from synthesis.spans.saying import Saying
 from synthesis.spans.sayings import Described, instructions
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
+from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.words import content_words
 
 #: Images with this visual similarity look alike: probably the same thing in two states.
@@ -27,7 +27,7 @@ _CHARACTERS = 145
 _SCREENS = frozenset({"website", "web site"})
 
 
-class SpanCopy:
+class SpanCopy(OneStep):
     """The task for models that run anywhere."""
 
     name = "span_copy"
@@ -35,15 +35,6 @@ class SpanCopy:
 
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None without a model's choice."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`language` where page or target speak another language than English, `text_missing` where neither text nor

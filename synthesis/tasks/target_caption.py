@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from synthesis.config import TaskConfig
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.caption_texts import caption_in
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit
 from synthesis.words import one_line
 
 #: Columns that the prompt may see.
@@ -20,7 +20,7 @@ _SEEN = ("instruction", "query_text", "query_label", "query_caption")
 _MOST = 600
 
 
-class TargetCaption:
+class TargetCaption(OneStep):
     """One sentence a pair, as the fact `target_caption_written`. Where the row's `show_images` is true the query image
     is shown; otherwise the model reads the page's text about it, its label and its caption."""
 
@@ -29,15 +29,6 @@ class TargetCaption:
 
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None: it writes a fact."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`instruction_missing` before there is one, `text_missing` where nothing is known of the query image and it is

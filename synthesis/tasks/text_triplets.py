@@ -11,7 +11,7 @@ from synthesis.config import TaskConfig
 from synthesis.filters import leak_in, refusal_in
 from synthesis.json_answers import json_object, unquoted
 from synthesis.prompt_files import load_prompt
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.tasks.pair_texts import said_of_image, same
 from synthesis.words import one_line
 
@@ -23,7 +23,7 @@ _SCHEMA = {
 }
 
 
-class TextTriplets:
+class TextTriplets(OneStep):
     """Fact `text_triplet`: `caption` as it was asked about, `edit` and `edited` as the answer has them."""
 
     name = "text_triplets"
@@ -31,15 +31,6 @@ class TextTriplets:
 
     def __init__(self, config: TaskConfig) -> None:
         self._prompt = load_prompt(self.name)
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None: a text triplet is no text of a pair."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where neither a caption nor the page says anything of the image."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthesis.config import TaskConfig
-from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit
 from synthesis.tasks.target_choice import ask_choice, read_choice
 
 
-class VerifyImage:
+class VerifyImage(OneStep):
     """One question a text, asked three times. The model sees the query image, reads the text, and then sees
     the target and its most similar other images (the row's `distractors`), shuffled.
 
@@ -21,15 +21,6 @@ class VerifyImage:
 
     def __init__(self, config: TaskConfig) -> None:
         self._config = config
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """One question."""
-        return (self,)
-
-    def texts(self, row: Row) -> Sequence[Candidate]:
-        """None: it judges."""
-        return ()
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`too_few_candidates` where fewer than two other images are known."""
