@@ -88,8 +88,8 @@ class Endpoints:
             self._loop.call_later(rest + 0.001, self._hand_out)
         if now + retry_after > endpoint.quiet_until:
             endpoint.quiet_until = now + retry_after
-            if retry_after <= self._max_wait:
-                self._loop.call_later(retry_after + 0.001, self._hand_out)
+            # A longer one than the run waits as well: who comes later may have to wait for its end alone.
+            self._loop.call_later(retry_after + 0.001, self._hand_out)
         self._hand_out()
 
     def _best(self) -> Endpoint | None:
