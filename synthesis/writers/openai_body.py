@@ -109,7 +109,7 @@ def _fields(body: bytes) -> Mapping[str, Any] | None:
     return {
         "text": text,
         "error": None,
-        "finish_reason": finish if isinstance(finish, str) else None,
+        "finish_reason": finish[:40].encode("ascii", "ignore").decode() if isinstance(finish, str) else None,
         **{name: _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")},
     }
 

@@ -89,3 +89,10 @@ def test_odd_counts_of_tokens_are_none():
     for usage in (None, 3, {"prompt_tokens": "3", "completion_tokens": True}, {"prompt_tokens": -1}):
         fields = read_answer(200, {}, json.dumps({"choices": choices, "usage": usage}).encode(), False).fields
         assert (fields["prompt_tokens"], fields["completion_tokens"], fields["finish_reason"]) == (None, None, None)
+
+
+def test_a_reason_that_no_table_can_hold_is_cut():
+    answer = {"choices": [{"message": {"content": "fine"}, "finish_reason": "\ud800stop" + "p" * 99}]}
+    fields = read_answer(200, {}, json.dumps(answer).encode(), False).fields
+    assert fields is not None
+    assert fields["finish_reason"] == "stop" + "p" * 35
