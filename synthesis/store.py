@@ -10,7 +10,7 @@ import io
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +21,8 @@ from schemas.tables import GENERATIONS
 #: Where a run's output folder keeps answers.
 OWN_PARTS = "_work/generation_parts"
 _SUFFIX = ".parquet"
+#: What a parquet file begins and ends with; without rows it is longer than this.
+_MAGIC, _SMALLEST = b"PAR1", 12
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,9 @@ class GenerationStore:
 
 def read_answers_of(folder: Folder, path: str, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Rows of one file whose request, or the one that it followed upon, is wanted; columns that an older file lacks are
-    null. A file that is gone holds nothing."""
-    try:
-        source = folder.open(path)
-    except FileNotFoundError:
+    null. A file that is gone, or that a kill left half written, holds nothing."""
+    source = open_answers(folder, path)
+    if source is None:
         return
     with source, pq.ParquetFile(source, pre_buffer=False) as parquet:
         for batch in parquet.iter_batches(batch_size=512):
@@ -69,16 +70,32 @@ def read_answers_of(folder: Folder, path: str, wanted: frozenset[str]) -> Iterat
 
 
 def answer_ids(folder: Folder, path: str) -> Iterator[str]:
-    """The requests that one file answers, follow-ups under the request that they followed upon."""
-    try:
-        source = folder.open(path)
-    except FileNotFoundError:
+    """The requests that one file answers, follow-ups under the request that they followed upon. A file that is gone, or
+    that a kill left half written, holds none."""
+    source = open_answers(folder, path)
+    if source is None:
         return
     with source, pq.ParquetFile(source, pre_buffer=False) as parquet:
         names = [name for name in ("request_id", "follows") if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(columns=names):
             for row in batch.to_pylist():
                 yield row.get("follows") or row["request_id"]
+
+
+def open_answers(folder: Folder, path: str) -> IO[Any] | None:
+    """A file of answers; None where it is gone, or has no end yet: parts are made at once, but the table of a run is
+    written in place, from parts that hold the same."""
+    try:
+        source = folder.open(path)
+    except FileNotFoundError:
+        return None
+    size = source.seek(0, io.SEEK_END)
+    source.seek(max(0, size - len(_MAGIC)))
+    if size < _SMALLEST or source.read() != _MAGIC:
+        source.close()
+        return None
+    source.seek(0)
+    return source
 
 
 def store_files(path: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from synthesis.asking import Asking, answer
 from synthesis.config import WriteConfig, WriterConfig
 from synthesis.costs import Budget, Price
 from synthesis.requests import again, make_requests
-from synthesis.store import GenerationStore, answer_ids, store_files
+from synthesis.store import GenerationStore, answer_ids, read_answers_of, store_files
 from synthesis.tasks import make_task
 
 
@@ -219,6 +219,19 @@ def test_a_store_may_be_a_folder_of_parts_or_an_output_folder(tmp_path, scripted
         files = store_files(path)
         assert {name for folder, one in files for name in answer_ids(Folder(folder), one)} == ids
     assert store_files(str(tmp_path / "nowhere")) == []
+
+
+def test_a_table_that_a_kill_left_half_written_holds_nothing(tmp_path, scripted_writer):
+    (request,) = made_requests(1)
+    ask(tmp_path, [request], scripted_writer())
+    folder, ids = Folder(str(tmp_path)), frozenset([request.request_id])
+    (part,) = os.listdir(tmp_path / "parts")
+    whole = (tmp_path / "parts" / part).read_bytes()
+    for size in (0, 4, 11, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "half.parquet").write_bytes(whole[:size])
+        assert list(answer_ids(folder, "half.parquet")) == list(read_answers_of(folder, "half.parquet", ids)) == []
+    (tmp_path / "half.parquet").write_bytes(whole)
+    assert list(answer_ids(folder, "half.parquet")) == [request.request_id]
 
 
 @settings(max_examples=30, deadline=None)
