@@ -55,11 +55,16 @@ class Prompt:
         `options` are known to both blocks. Raises jinja2.UndefinedError where a block names what the row lacks.
         """
         key = tuple(sorted(options.items()))
-        own = _SYSTEM_OF_ROW.search(self.source) is not None
-        system = _block(self.name, "system", row, options) if own else _kept(self.name, "system", None, key)
+        # Options that are of this row alone are worth no keeping.
+        own = not all(isinstance(value, str | int) for value in options.values())
+        if own or _SYSTEM_OF_ROW.search(self.source) is not None:
+            system = _block(self.name, "system", row, options)
+        else:
+            system = _kept(self.name, "system", None, key)
         messages = [{"role": "system", "content": system}]
         for one in self.demonstrations if demonstrations is None else demonstrations:
-            messages.append({"role": "user", "content": _kept(self.name, "user", one, key)})
+            turn = _block(self.name, "user", one.row, options) if own else _kept(self.name, "user", one, key)
+            messages.append({"role": "user", "content": turn})
             messages.append({"role": "assistant", "content": one.answer})
         messages.append({"role": "user", "content": _block(self.name, "user", row, options)})
         return messages

@@ -59,6 +59,7 @@ def members(sdist):
 def test_prompts_presets_templates_and_requirements_are_packed(members):
     for folder, ending in (
         ("synthesis/prompts", ".yaml"),
+        ("synthesis/prompts", ".jinja"),
         ("lensmith/presets", ".yaml"),
         ("publishing/templates", ".jinja2"),
         ("publishing/report/templates", ".jinja2"),
@@ -112,8 +113,8 @@ def test_it_installs_into_a_fresh_environment_and_finds_its_data_there(sdist, tm
     )
     assert "backend: openai" in shown.stdout, shown.stderr
     code = (
-        "import lensmith, synthesis.requests as r, lensmith.requirements as q;"
-        "r.load_prompt('magiclens'); print(lensmith.__file__, len(q.no_deps_lines()))"
+        "import lensmith, synthesis.prompt_files as r, lensmith.requirements as q;"
+        "r.load_prompt('instruction_magiclens'); print(lensmith.__file__, len(q.no_deps_lines()))"
     )
     done = subprocess.run(
         [str(fresh / "bin" / "python"), "-c", code], capture_output=True, text=True, cwd=tmp_path, env=lent
