@@ -105,14 +105,15 @@ class Question:
 class ChainRows:
     """The rows of one shard (of `pairs`, or of `triplets`) on their way along a chain.
 
-    `texts[i]`: what was written for row i; `facts`: what was said of an image, by (page, image).
+    `texts[i]`: what was written for row i; `facts`: what was said of an image, by (page, image); `said`: by which task,
+    and from which answer.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.rows = [dict(row) for row in rows]
         self.texts: list[list[Written]] = [[] for _ in rows]
         self.facts: dict[Key, dict[str, Any]] = {}
-        self.sources: dict[tuple[Key, str], Answer] = {}
+        self.said: dict[tuple[Key, str], tuple[dict[str, Any], Answer]] = {}
         self._images = _images(self.rows)
         self._stuck: dict[Key, Unanswered] = {}
         #: Why a task has nothing for a row: row number → task → reason.
@@ -148,8 +149,12 @@ class ChainRows:
                 outcomes.entered("text", len(found[0].texts))
 
     def write(self, task: Task, outcomes: Outcomes) -> None:
-        """Texts of a task that no answer is needed for."""
+        """Texts of a task that no answer is needed for. A pair that waits for what may still be said of its images has
+        none from a task that would take it as it is."""
         for number, row in enumerate(self.rows):
+            if not task.steps and (stuck := self._waiting_for(row)) is not None:
+                self.reasons[number][task.name] = stuck
+                continue
             for candidate in task.texts(self._pair_row(row)):
                 outcomes.entered("text")
                 self.texts[number].append(Written(candidate, task.name, None))
@@ -163,11 +168,14 @@ class ChainRows:
             return
         for number, row in enumerate(self.rows):
             if link.task.name not in self.reasons[number]:
-                stuck = next((self._stuck[key] for key in _keys(row) if key in self._stuck), None)
+                stuck = self._waiting_for(row)
                 if stuck is None:
                     yield (row["pair_id"],), self._pair_row(row, number) | shown, number
                 else:
                     self.reasons[number][link.task.name] = stuck
+
+    def _waiting_for(self, row: Mapping[str, Any]) -> Unanswered | None:
+        return next((self._stuck[key] for key in _keys(row) if key in self._stuck), None)
 
     def _pair_row(self, row: Mapping[str, Any], number: int | None = None) -> dict[str, Any]:
         known = dict(row)
@@ -182,7 +190,8 @@ class ChainRows:
     def _join(self, link: Link, key: Key, number: int | None, output: Output, source: Answer) -> None:
         if number is None:
             self.facts.setdefault(key, {}).update(output.facts)
-            self.sources[key, link.task.name] = source
+            before = self.said[key, link.task.name][0] if (key, link.task.name) in self.said else {}
+            self.said[key, link.task.name] = (before | dict(output.facts), source)
             return
         self.rows[number] |= output.facts
         self.texts[number] += [Written(candidate, link.task.name, source) for candidate in output.texts]

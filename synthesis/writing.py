@@ -55,12 +55,12 @@ def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -
 
 def write_image_texts(rows: ChainRows, chain: Chain, outcomes: Outcomes) -> None:
     """What was written of images alone: rows of `written_captions` and of `text_triplets`."""
-    for key in sorted(rows.facts):
-        facts = rows.facts[key]
+    for key in sorted({key for key, _ in rows.said}):
         for task, _ in chain.tasks:
-            source = rows.sources.get((key, task.name))
-            if source is None:
+            # Several tasks may caption an image: each row says what its own task wrote.
+            if (key, task.name) not in rows.said:
                 continue
+            facts, source = rows.said[key, task.name]
             made = {"method": task.name, "model": source.model, "prompt": source.prompt}
             place = {"page_id": key[0], "image_id": key[1]}
             if task.name.startswith("caption") and facts.get("caption"):

@@ -78,7 +78,8 @@ def test_what_is_said_of_an_image_joins_all_its_pairs_and_is_asked_once():
         ["show the fox now"],
     ]
     assert rows.texts[0][0].method == "modification_mtcir"
-    assert rows.sources[("p1", "cat"), "caption"] == said("A photo of a cat on grass.")
+    wrote = said("A photo of a cat on grass.")
+    assert rows.said[("p1", "cat"), "caption"] == ({"caption": "A photo of a cat on grass."}, wrote)
 
 
 def test_the_same_image_on_another_page_is_another_one():
@@ -101,6 +102,18 @@ def test_a_pair_waits_for_what_may_still_be_said_of_its_images():
     assert rows.reasons[0] == {"modification_mtcir": Unanswered("http_500", "failed")}
     # An image of which nothing can be said is one without a caption.
     assert rows.texts[2][0].candidate.text == "show it at night"
+
+
+def test_a_task_without_a_model_waits_for_captions_as_well():
+    rows, chain = ChainRows([pair("cat", "dog"), pair("fox", "owl")]), chain_of("caption", "templates")
+    lost = {"cat": Unanswered("max_requests", "deferred"), "owl": Unanswered("no_answer")}
+    outcomes, _ = go(rows, chain, lambda link, row: lost.get(row["image_id"], f"A {row['image_id']} at night."))
+    for task, _ in chain.tasks:
+        rows.write(task, outcomes)
+    write_triplets(rows, WriteConfig().filters, outcomes)
+    assert (rows.texts[0], bool(rows.texts[1])) == ([], True)
+    entry = outcomes.counts.entry("pair")
+    assert (entry.kept, entry.deferred, entry.rejected.total()) == (1, 1, 0)
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more():

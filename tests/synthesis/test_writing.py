@@ -193,12 +193,27 @@ def test_texts_of_images_alone_are_tables_of_their_own():
     rows, outcomes = ChainRows([pair("cat", "dog")]), CollectedOutcomes()
     key = ("p1", "cat")
     edited = {"caption": "A cat.", "edit": "add a hat", "edited": "A cat with a hat."}
-    rows.facts[key] = {"caption": "A cat.", "text_triplet": edited}
-    rows.sources[key, "caption"] = MODEL
-    rows.sources[key, "text_triplets"] = MODEL
+    rows.said[key, "caption"] = ({"caption": "A cat."}, MODEL)
+    rows.said[key, "text_triplets"] = ({"text_triplet": edited}, MODEL)
     write_image_texts(rows, chain, outcomes)
     (caption,) = outcomes.rows("written_captions")
     assert (caption["image_id"], caption["text"], caption["method"]) == ("cat", "A cat.", "caption")
     (triplet,) = outcomes.rows("text_triplets")
     assert {name: triplet[name] for name in edited} == edited
     assert (len(triplet["text_triplet_id"]), triplet["method"]) == (32, "text_triplets")
+
+
+def test_of_two_captions_of_an_image_each_stands_under_its_own_task():
+    chain = make_chain(WriteConfig(chain=("caption", "caption_detailed"), model="m"))
+    rows, outcomes = ChainRows([pair("cat", "dog")]), CollectedOutcomes()
+    rows.said[("p1", "cat"), "caption"] = ({"caption": "A cat."}, MODEL)
+    rows.said[("p1", "cat"), "caption_detailed"] = ({"caption": "A grey cat sleeps on a red sofa."}, MODEL)
+    rows.said[("p1", "dog"), "caption"] = ({"caption": "A dog."}, MODEL)
+    # A draft whose objects could not be read is no caption.
+    rows.said[("p1", "dog"), "caption_detailed"] = ({"draft": "A dog runs."}, MODEL)
+    write_image_texts(rows, chain, outcomes)
+    assert [(row["image_id"], row["method"], row["text"]) for row in outcomes.rows("written_captions")] == [
+        ("cat", "caption", "A cat."),
+        ("cat", "caption_detailed", "A grey cat sleeps on a red sofa."),
+        ("dog", "caption", "A dog."),
+    ]
