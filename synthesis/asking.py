@@ -19,10 +19,10 @@ from synthesis.store import GenerationStore
 
 #: Characters of an answer that are kept: what is behind them is no instruction.
 _MAX_TEXT = 20_000
-#: Errors of models in this process that are the request's own fault.
+#: Errors that are the request's own fault: of models in this process, and of endpoints. Other statuses may tell of the
+#: key, the model or the server.
 _OWN_FAULTS = frozenset({"too_long", "no_images", "bad_image", "bad_prompt", "bad_schema"})
-#: Statuses that say "later" rather than "no".
-_PASSING = ("http_408", "http_409", "http_425", "http_429")
+OWN_STATUSES = frozenset({400, 413, 422})
 #: What a child process marks while an endpoint answers: no request is at fault if it dies.
 ENDPOINT_MARK = "endpoint"
 
@@ -78,7 +78,7 @@ def answer(
 
     `known` holds answers of other stores: they go before this store's. An answer that cannot be read is asked for once
     more (`follow_up`), as a request of its own. Rejected: `empty_answer`, `image_unreadable`, and the request's own
-    faults (`http_4XX`, `too_long` and the like), which are stored and not asked again. Failed: what may pass, which is
+    faults (`http_400`, `too_long` and the like), which are stored and not asked again. Failed: what may pass, which is
     never stored, and what killed the process of the model. Deferred: what a budget did not allow, and what waits for a
     batch.
     """
@@ -160,6 +160,7 @@ class _Shard:
                     data["images"] = list(self._asking.images(request.image_ids, request.parameters["image_side"]))
                 except ValueError as error:
                     self._faults[request.request_id] = {"error": f"image_unreadable: {error}", "tries": None}
+                    self._asking.budget.give_back(request)
                     continue
             if self._asking.config.backend != "openai":
                 self._asking.mark(request.request_id)
@@ -201,7 +202,7 @@ class _Shard:
 def _refused(error: str) -> bool:
     """Whether an error is the request's own fault: asking again would give it again."""
     reason = error.partition(":")[0]
-    return reason in _OWN_FAULTS or (error.startswith("http_4") and error not in _PASSING)
+    return reason in _OWN_FAULTS or reason in {f"http_{status}" for status in OWN_STATUSES}
 
 
 def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) -> Row:

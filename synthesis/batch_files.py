@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from schemas.ids import canonical_json, digest
-from synthesis.asking import storable
+from synthesis.asking import OWN_STATUSES, storable
 from synthesis.writers.openai_body import Structured, body_of, read_answer
 
 METHOD, URL = "POST", "/v1/chat/completions"
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200_000_000
-#: Statuses that say of a request itself that it cannot be answered; others may be of the key, the model, the server.
-_OWN_FAULTS = frozenset({400, 413, 422})
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 #: Whichever of several results to one request is good, before one that is not.
@@ -126,7 +124,7 @@ def read_result(line: bytes) -> Result:
         return Result(name, "answered", fields=asked.fields)
     if asked.form_refused:
         return Result(name, "failed", "form_refused")
-    return Result(name, "refused" if status in _OWN_FAULTS else "failed", asked.error)
+    return Result(name, "refused" if status in OWN_STATUSES else "failed", asked.error)
 
 
 def _bytes(body: Any) -> bytes:

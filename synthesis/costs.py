@@ -64,7 +64,9 @@ def estimated_tokens(text_characters: int, images: int = 0) -> int:
 
 
 def tokens_of(row: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens of a stored answer's prompt and text, estimated where its server did not tell."""
+    """Tokens of a stored answer's prompt and text, estimated where its server did not tell; none of a refusal."""
+    if row.get("error") is not None:
+        return 0, 0
     prompt, completion = row["prompt_tokens"], row["completion_tokens"]
     if prompt is None:
         prompt = estimated_tokens(len(row["messages"]), len(row["image_ids"] or ()))
@@ -101,10 +103,14 @@ class Budget:
             self.cost -= cost
 
     def settle(self, request: Request, row: Mapping[str, Any]) -> None:
-        """Put what a request did cost in the place of the most that it might; one without an answer costs nothing."""
+        """Put what a request did cost in the place of the most that it might: nothing where it ended with an error, but
+        an answer without text is paid for as well."""
         if self.cost is not None and self.price is not None:
-            paid = self.price.cost(*tokens_of(row)) if row["text"] is not None else 0.0
-            self.cost += self._most(request) - paid
+            self.cost += self._most(request) - self.price.cost(*tokens_of(row))
+
+    def give_back(self, request: Request) -> None:
+        """Reckon no more with a request that was not sent."""
+        self.spend(-1, -self._most(request))
 
     def _most(self, request: Request) -> float:
         if self.price is None:

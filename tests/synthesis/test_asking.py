@@ -65,13 +65,15 @@ def test_every_request_ends_once_whatever_is_answered(tmp_path, scripted_writer)
         5: {"text": " "},
         6: {"error": "http_400"},
         7: {"error": "http_422"},
+        # A server that has another model now: none of the request's fault, and never to be stored.
+        8: {"error": "http_404", "tries": 1},
     }
     writer = scripted_writer(lambda request: acts.get(number_of(request), "fine"))
     requests = made_requests(10)
     outcomes, entry, _ = ask(tmp_path, requests, writer)
-    assert entry.kept == 3
+    assert entry.kept == 2
     assert entry.rejected == {"empty_answer": 2, "http_400": 1, "http_422": 1}
-    assert entry.failed == {"http_429": 1, "timeout": 1, "connection_lost": 1}
+    assert entry.failed == {"http_429": 1, "timeout": 1, "connection_lost": 1, "http_404": 1}
     letters = {row["reason"]: row["detail"] for row in outcomes.rows("rejected")}
     # A dead letter says its last error and how many times it was tried.
     assert letters["error:http_429"] == "http_429, 5 tries"
@@ -81,7 +83,7 @@ def test_every_request_ends_once_whatever_is_answered(tmp_path, scripted_writer)
     _, entry, _ = ask(tmp_path, requests, writer)
     # Refusals and empty answers stand; what failed is asked again, and nothing else.
     assert (entry.kept, entry.failed.total(), entry.rejected.total()) == (6, 0, 4)
-    assert sorted(number_of(one) for one in writer.asked[before:]) == [1, 2, 3]
+    assert sorted(number_of(one) for one in writer.asked[before:]) == [1, 2, 3, 8]
 
 
 def test_what_cannot_be_read_is_asked_for_once_more_and_never_a_third_time(tmp_path, scripted_writer):

@@ -61,7 +61,26 @@ def test_a_budget_of_money_is_never_passed():
     # Each may cost about 0.00115: four fit at once, and no fifth before one is paid.
     assert [budget.refuse(one) for one in (first, second, request(), request(), request())] == [None] * 4 + ["max_cost"]
     budget.settle(first, {**ROW, "prompt_tokens": 10, "completion_tokens": 1})
-    budget.settle(second, {**ROW, "text": None})
+    budget.settle(second, {**ROW, "text": None, "error": "timeout"})
     assert budget.refuse(request()) is None
     assert budget.refuse(request()) is None
     assert budget.refuse(request()) == "max_cost"
+
+
+def test_an_answer_without_text_is_paid_for_and_a_refusal_is_not():
+    price = Price(input=1.0, output=10.0)
+    budget = Budget(cost=1.0, price=price)
+    one = request()
+    assert budget.refuse(one) is None
+    budget.settle(one, {**ROW, "text": None, "error": None})
+    assert budget.cost == pytest.approx(1.0 - 0.0015)
+    refused = {**ROW, "text": None, "error": "http_400", "prompt_tokens": None, "completion_tokens": None}
+    assert tokens_of(refused) == (0, 0)
+
+
+def test_what_was_not_sent_is_given_back():
+    budget = Budget(requests=1, cost=1.0, price=Price(input=1.0, output=10.0))
+    one = request()
+    assert budget.refuse(one) is None
+    budget.give_back(one)
+    assert (budget.requests, budget.cost) == (1, pytest.approx(1.0))
