@@ -63,7 +63,7 @@ def answer_in_child(
     questions, requests = _owned(job, work)
     config = link.config
     asking = Asking(
-        GenerationStore(Folder(job.store), f"{job.stage}/{work['store']}"),
+        GenerationStore(Folder(job.store), work["store"]),
         config,
         None if config.backend == "batch" else lambda: load_writer(config, job.lanes),
         follow_up(questions, link.step),
@@ -72,7 +72,7 @@ def answer_in_child(
         quarantine,
         Budget(work["max_requests"], work["max_cost"], job.price),
     )
-    known = _known(workspace, work["hints"], frozenset(requests)) if not work["fresh"] else {}
+    known = _known(workspace, work["hints"], frozenset(requests))
     usage = answer(requests.values(), asking, writer, known)
     if chooses(link) and job.models is not None:
         known_sketches = sketches_of(workspace, [member["source"] for member in work["members"]])

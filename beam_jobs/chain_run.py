@@ -120,11 +120,12 @@ def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, 
     stage = spec.job(link.name)
     # Another encoder chooses another sample; the answers stay in the store.
     more = [settings_digest(run.models)] if run.models is not None and chooses(link) else []
-    planned = _planned(session, stage, _packed(run.places, owners, images, link), stores, run, more)
+    packed = _packed(run.places, owners, images, link)
+    planned = _planned(session, stage, packed, stores, run, more, _forced_folder(session, stage, link))
     shards = [shard for shard, _ in planned]
     missing = len(shards) if session.retry_failed else len(session.missing(stage, shards))
-    if missing and not session.forced_times(stage):
-        shards = _with_hints(session, run, owners, stores, basis, planned)
+    if missing:
+        shards = _with_hints(session, run, owners, stores, basis, planned, _forced_folder(session, stage, link))
     lanes = _lanes(session, link, missing)
     job = AnswerJob(workspace, spec, number, plans, stores.own, lanes or 1, price, run.models)
     manifests = session.shards(job, shards, lanes)
@@ -141,6 +142,13 @@ def _answer_link(session: Session, spec: ChainSpec, number: int, run: ChainRun, 
         run.sent += sent.get("requests", 0)
         if price is not None:
             run.cost += price.cost(sent.get("prompt_tokens", 0), sent.get("completion_tokens", 0))
+
+
+def _forced_folder(session: Session, stage: str, link: Link) -> str | None:
+    """Where in a store the answers lie that a forced stage has had since; None where every answer counts, as those of
+    batches do, which only stores hold."""
+    times = 0 if link.config.backend == "batch" else session.forced_times(stage)
+    return f"{stage}.force-{times}" if times else None
 
 
 def _price(link: Link, stores: Stores) -> Price | None:
@@ -161,27 +169,34 @@ def _planned(
     stores: Stores,
     run: ChainRun,
     more: Sequence[str],
+    forced: str | None,
 ) -> list[tuple[Shard, list[str]]]:
     """Answer shards, each with the names of the chain's shards whose requests it answers. A budget is dealt out in the
-    order of the plan: requests as far as they go, money in proportion."""
+    order of the plan: requests as far as they go, money in proportion, and so is what is left of requests for those
+    that ask again."""
     left, left_cost = _left(stores, run)
     total = sum(weight for _, weight in packed)
+    spare = 0 if left is None else max(0, left - total)
     planned = []
     for members, weight in packed:
         # What a shard owns are ids of requests, in which everything is that decides the answers.
         store = session.shard_key(stage, VERSION, *(one["digest"] for one in members))
-        most = None if left is None else min(left, weight)
-        left = None if left is None or most is None else left - most
+        most = None
+        if left is not None:
+            dealt = min(left, weight)
+            left -= dealt
+            most = dealt + min(weight, spare * weight // max(1, total))
+            # Each request is asked again once at most.
+            most = most if most < 2 * weight else None
         share = None if left_cost is None else left_cost * weight / max(1, total)
-        binding = [*more, *([f"requests {most}"] if most is not None and most < weight else [])]
+        binding = [*more, *([f"requests {most}"] if most is not None else [])]
         binding += [f"cost {share:.9f}"] if share is not None else []
         work = {
             "members": [{name: one[name] for name in ("source", "number", "owners", "owned")} for one in members],
             "images": [one["images"] for one in members],
-            "store": store,
-            "fresh": bool(session.forced_times(stage)),
+            "store": f"{forced or stage}/{store}",
             "hints": [],
-            "max_requests": most if most is not None and most < weight else None,
+            "max_requests": most,
             "max_cost": share,
         }
         key = digest("budget", store, *binding)[:32] if binding else store
@@ -230,10 +245,13 @@ def _with_hints(
     stores: Stores,
     basis: str,
     planned: Sequence[tuple[Shard, Sequence[str]]],
+    forced: str | None,
 ) -> list[Shard]:
-    """The shards, told where the stores answer their requests. This decides nothing but what is asked, and so is no
-    part of their keys."""
+    """The shards, told where the stores answer their requests: once a stage was forced, no older answer counts. This
+    decides nothing but what is asked, and so is no part of their keys."""
     files = stores.files(session.workspace.path)
+    if forced is not None:
+        files = [(path, name) for path, name in files if f"/{forced}/" in f"/{name}"]
     if not files:
         return [shard for shard, _ in planned]
     tasks: list[StoreFiles | Wanted] = [

@@ -15,6 +15,7 @@ from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.annotation import AnnotateConfig
 from schemas.ids import canonical_json, digest
+from schemas.settings import deciding_fields
 from synthesis.config import WriteConfig
 from synthesis.writing import write_image_texts, write_triplets
 
@@ -56,7 +57,10 @@ def run_write(
     sources = [{"job": one.stage, "key": one.key} for one in mined]
     run = run_chain(session, spec, sources, basis_of(mined), Stores.of(config, session.workspace.path), models)
     job = TripletsJob(session.workspace, spec, tuple(run.plans), config)
-    settings = digest("chain", *config.chain, canonical_json(config.filters.model_dump(mode="json")))
+    # Those of tasks that ask stand in their requests.
+    asking_nothing = {task.name: deciding_fields(one) for task, one in spec.chain.tasks if not task.steps}
+    filters = canonical_json(config.filters.model_dump(mode="json"))
+    settings = digest("chain", *config.chain, filters, canonical_json(asking_nothing))
     shards = [
         Shard(
             session.shard_key(job.stage, VERSION, one.digest, run.digest_of(number), settings),

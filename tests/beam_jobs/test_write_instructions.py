@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import made_pairs
 import pytest
 from made_pairs import TEXTS, mined
 from PIL import Image
@@ -74,6 +75,14 @@ def write(workspace, manifests, settings, **more):
 
 def counts(manifests, unit):
     return [manifest.counts.entry(unit) for manifest in manifests]
+
+
+def copied(workspace, elsewhere, manifest):
+    """A shard of another folder, in this one."""
+    writer = ShardWriter(workspace, manifest.stage, "c" * 32)
+    for row in rows(Workspace(str(elsewhere)), manifest, "pairs"):
+        writer.row("pairs", row)
+    return writer.commit()
 
 
 def triplets(workspace, manifests):
@@ -183,6 +192,37 @@ def test_a_budget_defers_and_a_raised_one_goes_on(chat_server, tmp_path):
     unbounded, manifests = mined(tmp_path / "whole", shards=1)
     _, whole = write(unbounded, manifests, config(server))
     assert [one.digest for one in whole] == [one.digest for one in written]
+
+
+def test_asking_again_is_no_way_around_a_budget(chat_server, tmp_path):
+    server = chat_server(lambda question, times: "no JSON")
+    workspace, manifests = mined(tmp_path, shards=1)
+    _, written = write(workspace, manifests, config(server, max_requests=15))
+    assert (sum(server.asked.values()), counts(written, "pair")[0].deferred) == (15, 9)
+    _, written = write(workspace, manifests, config(server, max_requests=24))
+    assert (sum(server.asked.values()), counts(written, "pair")[0].deferred) == (24, 0)
+
+
+def test_a_forced_stage_asks_each_request_once_however_it_is_packed_afterwards(chat_server, tmp_path, monkeypatch):
+    server = chat_server()
+    workspace, manifests = mined(tmp_path, shards=2)
+    forced = {"forced": frozenset({"write_instructions"})}
+    write(workspace, manifests, config(server))
+    monkeypatch.setattr(made_pairs, "TEXTS", ("red fox", "old bridge", "paper boat", "tin can"))
+    (other,) = mined(tmp_path / "other", shards=1)[1]
+    manifests = [*manifests, copied(workspace, tmp_path / "other", other)]
+    write(workspace, manifests[:2], config(server), **forced)
+    assert sorted(server.asked.values()) == [2] * 12
+    # The group of the last shard grows: six questions are new, and nothing else is asked.
+    write(workspace, manifests, config(server))
+    assert sorted(server.asked.values()) == [1] * 6 + [2] * 12
+
+
+def test_settings_of_a_task_that_asks_nothing_decide_its_texts(tmp_path):
+    workspace, manifests = mined(tmp_path, shards=1)
+    for texts in (3, 1):
+        _, written = write(workspace, manifests, WriteConfig(chain=("templates",), texts=texts))
+        assert {len(row["instructions"]) for row in triplets(workspace, written)} == {texts}
 
 
 def test_a_budget_of_money_needs_a_price(chat_server, tmp_path):
