@@ -18,7 +18,7 @@ _PREAMBLE = re.compile(
     r"|here(?:['’]s| is| are)\b[^:\n]{0,60}\b(?:captions?|descriptions?|texts?|versions?|answers?)\b[^:\n]{0,60}:)\s*",
     re.IGNORECASE,
 )
-_LISTED = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s", re.MULTILINE)
+_LISTED = re.compile(r"^[^\S\n]*(?:\d{1,2}[.)]|[-*•])\s", re.MULTILINE)
 
 
 def caption_in(answer: str, characters: int) -> str:

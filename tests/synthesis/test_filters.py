@@ -152,3 +152,14 @@ def test_any_text_has_a_verdict(text, query, target):
     found = fault(text, {"query_text": query, "target_text": target}, FilterConfig())
     reasons = {"too_short", "too_long", "leak", "refusal", "no_new_content_word", "verbatim_target_text"}
     assert found is None or found[0] in reasons
+
+
+@pytest.mark.parametrize("text", ["x" * 300 + "@example.org", "a-" * 200 + "b.com", "9" * 300 + "@x.y"])
+def test_addresses_are_found_behind_signs_without_end(text):
+    assert leak_in(text) is not None
+
+
+@pytest.mark.parametrize("sign", ["x", "9", "a.", "a-", "_"])
+def test_signs_that_a_model_repeats_without_end_are_read_at_once(sign):
+    # By the square of their number this takes minutes.
+    assert leak_in(sign * 200_000) is None

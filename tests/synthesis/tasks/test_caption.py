@@ -181,3 +181,10 @@ def test_a_caption_is_a_piece_of_its_answer(answer, characters):
         return
     assert 0 < len(caption) <= characters
     assert caption == " ".join(caption.split())
+
+
+def test_a_list_is_told_however_its_lines_are_set_apart():
+    with pytest.raises(UnparsableError, match="a list"):
+        caption_in("\n\n  - a red door\n\n\t* a blue door\n", 600)
+    # By the square of their number these lines take minutes.
+    assert caption_in("A red door." + "\n" * 200_000, 600) == "A red door."
