@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beam_jobs.publish_files import FILES_FOLDER
-from beam_jobs.workspace import Workspace
+from beam_jobs.workspace import Workspace, stage_of
 from schemas.storage import Folder
 from schemas.tables import TABLES
 
@@ -18,9 +18,12 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
     kept: set[str] = set()
     in_force = {name.removesuffix(".json") for name in folder.list("_work/in_force")}
     for job in folder.list(_MANIFESTS):
-        # A job that has nothing in force is in the midst of its first run: what it has done stays.
         committed = workspace.committed(job)
-        keys = workspace.in_force(job) if job in in_force else sorted(committed)
+        keys = workspace.in_force(job)
+        # A job that has nothing in force is in the midst of its first run, and what it has done stays; but once its
+        # stage has come to its end without it, it is no part of it any more.
+        if job not in in_force and not (complete and stage_of(job) in in_force):
+            keys = sorted(committed)
         for manifest in workspace.manifests(job, keys):
             kept |= {one.path for files in manifest.files.values() for one in files}
         for key in sorted(committed - set(keys)):

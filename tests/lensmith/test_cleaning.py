@@ -67,3 +67,13 @@ def test_a_file_that_two_manifests_name_stays_while_one_is_in_force(workspace):
     workspace.set_in_force("annotate_images.texts", [second.key], "basis")
     clean(workspace, set(), complete=True)
     assert files(workspace) == named(second) == {first.files["texts"][0].path}
+
+
+def test_a_job_that_its_stage_no_longer_has_goes_at_the_end_of_a_whole_run(workspace):
+    first = commit(workspace, "a")
+    workspace.set_in_force("annotate_images", [], "basis")
+    clean(workspace, set(), complete=False)
+    assert workspace.committed("annotate_images.texts") == {first.key}
+    clean(workspace, set(), complete=True)
+    assert workspace.committed("annotate_images.texts") == set()
+    assert files(workspace) == set()
