@@ -22,7 +22,7 @@ from synthesis.asking import Asking, answer
 from synthesis.chain import Question, follow_up
 from synthesis.costs import Budget, Price
 from synthesis.requests import Request
-from synthesis.store import GenerationStore, read_answers_of
+from synthesis.store import GenerationStore, read_answers_of, settled_first
 from synthesis.writers import load_writer
 
 
@@ -110,8 +110,8 @@ def _known(workspace: Workspace, hints: Sequence[str | None], wanted: frozenset[
             if request_id in wanted:
                 for folder, name in json.loads(places):
                     by_file.setdefault((folder, name), set()).add(request_id)
-    for (folder, name), ids in sorted(by_file.items()):
-        for row in read_answers_of(Folder(folder), name, frozenset(ids)):
+    for folder, name in sorted(by_file, key=settled_first):
+        for row in read_answers_of(Folder(folder), name, frozenset(by_file[folder, name])):
             found.setdefault(row["request_id"], row)
     return found
 

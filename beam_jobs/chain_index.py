@@ -13,7 +13,7 @@ from beam_jobs.session import asker
 from beam_jobs.tables import batches
 from beam_jobs.workspace import Workspace
 from schemas.storage import Folder
-from synthesis.store import answer_ids
+from synthesis.store import answer_ids, settled_first
 
 #: The asker that hears whether any request shows an image.
 SHOWS_IMAGES = "images"
@@ -89,9 +89,9 @@ class StoredStep:
                 yield request_id, "", place
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-        """The first files, to the owner."""
+        """The first files, to the owner; tables before parts."""
         if values:
-            places = [json.loads(value) for value in values[:_PLACES]]
+            places = sorted((json.loads(value) for value in values), key=settled_first)[:_PLACES]
             yield from ((one, json.dumps(places).encode()) for one in askers)
 
 

@@ -53,7 +53,7 @@ class Stores:
     def files(self, output: str) -> list[tuple[str, str]]:
         """Folder and name of every file of answers, those in the output folder first."""
         output = output.rstrip("/")
-        folders = [output, *(path for path in (self.own, *self.others) if not path.startswith(f"{output}/"))]
+        folders = [output, *(path for path in (self.own, *self.others) if path.rstrip("/") != f"{output}/{OWN_PARTS}")]
         return [file for path in dict.fromkeys(folders) for file in store_files(path)]
 
 

@@ -106,6 +106,13 @@ def store_files(path: str) -> list[tuple[str, str]]:
     return [(path, name) for root in roots for name in _below(folder, root)]
 
 
+def settled_first(place: Sequence[str]) -> tuple[bool, str, str]:
+    """Order of files, given as folder and name: those of tables, in which a manifest has settled which of several
+    answers stands, before parts."""
+    folder, name = place
+    return not name.startswith("generations/"), folder, name
+
+
 def _below(folder: Folder, root: str, depth: int = 3) -> Iterator[str]:
     for name in folder.list(root):
         path = f"{root}/{name}" if root else name
