@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.errors import ConfigurationError
 from synthesis.requests import Request
 
-#: Characters of a token and tokens of an image, where no server has counted them: on the safe side.
-_CHARACTERS = 3.0
+#: Bytes of a token and tokens of an image, where no server has counted them: on the safe side.
+_BYTES = 3.0
 _IMAGE_TOKENS = 1600
 
 
@@ -58,9 +58,14 @@ def load_prices(path: str | None) -> dict[str, Price]:
         ) from error
 
 
-def estimated_tokens(text_characters: int, images: int = 0) -> int:
+def estimated_tokens(text_bytes: int, images: int = 0) -> int:
     """Tokens of a prompt that nobody has counted, rather too many than too few."""
-    return int(text_characters / _CHARACTERS) + images * _IMAGE_TOKENS + 1
+    return int(text_bytes / _BYTES) + images * _IMAGE_TOKENS + 1
+
+
+def _size(text: str) -> int:
+    """Bytes: a sign of Chinese is a token or more, where three letters of English make one."""
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def tokens_of(row: Mapping[str, Any]) -> tuple[int, int]:
@@ -69,9 +74,9 @@ def tokens_of(row: Mapping[str, Any]) -> tuple[int, int]:
         return 0, 0
     prompt, completion = row["prompt_tokens"], row["completion_tokens"]
     if prompt is None:
-        prompt = estimated_tokens(len(row["messages"]), len(row["image_ids"] or ()))
+        prompt = estimated_tokens(_size(row["messages"]), len(row["image_ids"] or ()))
     if completion is None:
-        completion = estimated_tokens(len(row["text"] or ""))
+        completion = estimated_tokens(_size(row["text"] or ""))
     return int(prompt), int(completion)
 
 
@@ -115,6 +120,6 @@ class Budget:
     def _most(self, request: Request) -> float:
         if self.price is None:
             return 0.0
-        characters = len(json.dumps(list(request.messages), ensure_ascii=False))
-        prompt = estimated_tokens(characters, len(request.image_ids))
+        size = _size(json.dumps(list(request.messages), ensure_ascii=False))
+        prompt = estimated_tokens(size, len(request.image_ids))
         return self.price.cost(prompt, int(request.parameters["max_tokens"]))

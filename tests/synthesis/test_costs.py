@@ -84,3 +84,10 @@ def test_what_was_not_sent_is_given_back():
     assert budget.refuse(one) is None
     budget.give_back(one)
     assert (budget.requests, budget.cost) == (1, pytest.approx(1.0))
+
+
+def test_scripts_of_many_tokens_are_not_reckoned_as_english():
+    row = {"prompt_tokens": None, "completion_tokens": None, "messages": "桥" * 300, "image_ids": [], "text": "古" * 30}
+    assert tokens_of(row) == (301, 31)
+    chinese = Request("id", "p", "1", "m", {"max_tokens": 1}, [{"role": "user", "content": "桥" * 900}])
+    assert Budget(cost=0.0009, price=Price(input=1.0)).refuse(chinese) == "max_cost"
