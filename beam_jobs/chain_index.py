@@ -84,14 +84,17 @@ class StoredStep:
                 yield request_id, asker(task.number), b""
             return
         for path, name in task.files:
-            place = json.dumps([path, name]).encode()
-            for request_id in sorted(set(answer_ids(Folder(path), name))):
-                yield request_id, "", place
+            for request_id, follows in sorted(set(answer_ids(Folder(path), name))):
+                yield request_id, "", json.dumps([path, name, follows]).encode()
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
-        """The first files, to the owner; tables before parts."""
+        """The first files with the answer and the first with one that followed upon it, to the owner; tables before
+        parts."""
         if values:
-            places = sorted((json.loads(value) for value in values), key=settled_first)[:_PLACES]
+            places: list[list[str]] = []
+            for kind in (False, True):
+                found = [place for *place, follows in map(json.loads, values) if follows is kind]
+                places += [one for one in sorted(found, key=settled_first)[:_PLACES] if one not in places]
             yield from ((one, json.dumps(places).encode()) for one in askers)
 
 

@@ -74,7 +74,7 @@ def _stored(workspace: Workspace, stores: Stores) -> StoredAnswers:
     def answers(wanted: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         ids, known = frozenset(wanted), dict[str, Mapping[str, Any]]()
         for path, name in files:
-            if not ids.isdisjoint(answer_ids(Folder(path), name)):
+            if not ids.isdisjoint(one for one, _ in answer_ids(Folder(path), name)):
                 for row in read_answers_of(Folder(path), name, ids):
                     known.setdefault(row["request_id"], row)
         return known

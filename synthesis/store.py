@@ -69,9 +69,9 @@ def read_answers_of(folder: Folder, path: str, wanted: frozenset[str]) -> Iterat
                     yield {name: row.get(name) for name in GENERATIONS.schema.names}
 
 
-def answer_ids(folder: Folder, path: str) -> Iterator[str]:
-    """The requests that one file answers, follow-ups under the request that they followed upon. A file that is gone, or
-    that a kill left half written, holds none."""
+def answer_ids(folder: Folder, path: str) -> Iterator[tuple[str, bool]]:
+    """The requests that one file answers, follow-ups under the request that they followed upon; and whether it is one.
+    A file that is gone, or that a kill left half written, holds none."""
     source = open_answers(folder, path)
     if source is None:
         return
@@ -79,7 +79,8 @@ def answer_ids(folder: Folder, path: str) -> Iterator[str]:
         names = [name for name in ("request_id", "follows") if name in parquet.schema_arrow.names]
         for batch in parquet.iter_batches(columns=names):
             for row in batch.to_pylist():
-                yield row.get("follows") or row["request_id"]
+                follows = row.get("follows")
+                yield follows or row["request_id"], follows is not None
 
 
 def open_answers(folder: Folder, path: str) -> IO[Any] | None:

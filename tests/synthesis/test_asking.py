@@ -219,7 +219,7 @@ def test_a_store_may_be_a_folder_of_parts_or_an_output_folder(tmp_path, scripted
     ids = {one.request_id for one in requests}
     for path in (str(tmp_path / "out"), str(tmp_path / "parts")):
         files = store_files(path)
-        assert {name for folder, one in files for name in answer_ids(Folder(folder), one)} == ids
+        assert {name for folder, one in files for name, _ in answer_ids(Folder(folder), one)} == ids
     assert store_files(str(tmp_path / "nowhere")) == []
 
 
@@ -233,7 +233,7 @@ def test_a_table_that_a_kill_left_half_written_holds_nothing(tmp_path, scripted_
         (tmp_path / "half.parquet").write_bytes(whole[:size])
         assert list(answer_ids(folder, "half.parquet")) == list(read_answers_of(folder, "half.parquet", ids)) == []
     (tmp_path / "half.parquet").write_bytes(whole)
-    assert list(answer_ids(folder, "half.parquet")) == [request.request_id]
+    assert list(answer_ids(folder, "half.parquet")) == [(request.request_id, False)]
 
 
 @settings(max_examples=30, deadline=None)
