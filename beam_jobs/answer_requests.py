@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from beam_jobs.chain_rows import ChainSpec, Place, advanced
 from beam_jobs.choose_samples import choices, chooses, sketches_of
 from beam_jobs.image_places import ImagePlace
-from beam_jobs.index_step import answer_map
+from beam_jobs.index_step import answer_map, read_answers
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
 from beam_jobs.shown_images import ShownImages
@@ -91,7 +92,9 @@ def _owned(job: AnswerJob, work: Mapping[str, Any]) -> tuple[dict[str, Question]
     requests: dict[str, Request] = {}
     for member in work["members"]:
         place = Place.of_work(member)
-        owned = answer_map(job.workspace, member["owned"])
+        owned = {
+            name for name, _ in islice(read_answers(job.workspace, member["owned"]), member["first"], member["last"])
+        }
         rows = advanced(job.workspace, job.spec, place, job.plans, chain=chain)
         for question in rows.questions(link):
             for request in question.requests:

@@ -94,12 +94,14 @@ def read_answers(
     workspace: Workspace, job: str, plan: str, number: int, owned: str | None, borrowed: str | None
 ) -> Answers:
     """The answers to the requests of one shard, wherever their owners wrote them."""
-    keys: Mapping[str, str] = workspace.folder.read_json(plan)
+    keys: Mapping[str, Sequence[str]] = workspace.folder.read_json(plan)
     wanted: dict[str, set[str]] = {}
     owners = {name: asker(number) for name in answer_map(workspace, owned)}
     owners |= {name: owner.decode() for name, owner in answer_map(workspace, borrowed).items()}
     for request_id, owner in owners.items():
-        wanted.setdefault(keys[owner], set()).add(request_id)
+        # An owner of many requests has answered them in several shards.
+        for key in keys[owner]:
+            wanted.setdefault(key, set()).add(request_id)
     by_request: dict[str, Answer | Unanswered] = {}
     chosen: dict[str, int] = {}
     columns = ["request_id", "text", "prompt", "model", "follows"]
@@ -128,8 +130,8 @@ def _read_unanswered(workspace: Workspace, manifest: Any, found: dict[str, Answe
             found[row["id"]] = Unanswered(row["reason"], "deferred")
 
 
-def write_plan(workspace: Workspace, job: str, keys: Mapping[str, str], name: str) -> str:
-    """Note which answer shard each shard's requests are in; returns the note's path."""
+def write_plan(workspace: Workspace, job: str, keys: Mapping[str, Sequence[str]], name: str) -> str:
+    """Note which answer shards each shard's requests are in; returns the note's path."""
     path = f"_work/plans/{job}/{name}.json"
     workspace.folder.create(path, json.dumps(dict(sorted(keys.items()))).encode())
     return path

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from beam_jobs.chain_plan import Stores
 from beam_jobs.chain_rows import ChainSpec, Place, advanced
-from beam_jobs.chain_run import ChainRun, Stores, run_chain
+from beam_jobs.chain_run import ChainRun, run_chain
 from beam_jobs.session import Session
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard

@@ -26,7 +26,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from beam_jobs.chain_run import SHARD_REQUESTS
+from beam_jobs.chain_plan import SHARD_REQUESTS
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
 from benchmarks.chat_server import chat_server

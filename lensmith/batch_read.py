@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Any
 
-from beam_jobs.chain_run import Stores
+from beam_jobs.chain_plan import Stores
 from beam_jobs.workspace import Workspace
 from lensmith.batch_requests import (
     PARTS,

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from beam_jobs.chain_plan import Stores
 from beam_jobs.chain_rows import ChainSpec
-from beam_jobs.chain_run import Stores
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace
 from lensmith.options import ASKING_STAGES, INPUT_OPTIONS

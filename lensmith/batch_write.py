@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from beam_jobs.chain_run import Stores
+from beam_jobs.chain_plan import Stores
 from beam_jobs.image_places import ImagePlace
 from beam_jobs.shown_images import ShownImages, find_places
 from beam_jobs.workspace import Workspace

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from beam_jobs.chain_run import Stores
+from beam_jobs.chain_plan import Stores
 from beam_jobs.shown_images import ShownImages, find_places
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace

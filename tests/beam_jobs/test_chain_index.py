@@ -1,7 +1,7 @@
 import json
 
 from beam_jobs.chain_index import StoredStep
-from beam_jobs.chain_run import Stores
+from beam_jobs.chain_plan import Stores
 from beam_jobs.workspace import Workspace
 from synthesis.config import WriteConfig
 

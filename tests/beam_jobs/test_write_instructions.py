@@ -16,7 +16,7 @@ import pytest
 from made_pairs import TEXTS, mined
 from PIL import Image
 
-from beam_jobs import chain_run
+from beam_jobs import chain_plan
 from beam_jobs.session import Session
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
@@ -145,7 +145,7 @@ def test_retry_failed_asks_only_what_failed(chat_server, tmp_path):
 def test_shards_packed_otherwise_find_their_answers(chat_server, tmp_path, monkeypatch):
     server = chat_server()
     workspace, manifests = mined(tmp_path / "parts", shards=3)
-    monkeypatch.setattr(chain_run, "SHARD_REQUESTS", 2)
+    monkeypatch.setattr(chain_plan, "SHARD_REQUESTS", 12)
     session, written = write(workspace, manifests, config(server))
     # All twelve are the first shard's: the others read what it was answered.
     assert session.worked[JOB] == 1
@@ -156,6 +156,21 @@ def test_shards_packed_otherwise_find_their_answers(chat_server, tmp_path, monke
     assert again.worked[JOB] == 0
     assert sorted(server.asked.values()) == [1] * 12
     assert [one.digest for one in rest] == [one.digest for one in written[1:]]
+
+
+def test_a_shard_of_many_requests_is_answered_in_parts(chat_server, tmp_path, monkeypatch):
+    server = chat_server()
+    workspace, manifests = mined(tmp_path / "cut", shards=2)
+    monkeypatch.setattr(chain_plan, "SHARD_REQUESTS", 4)
+    session, cut = write(workspace, manifests, config(server))
+    # Twelve requests are the first shard's, in ranges of four ids; the second one finds all three.
+    assert session.worked[JOB] == 3
+    assert sorted(server.asked.values()) == [1] * 12
+    monkeypatch.undo()
+    again, whole = write(workspace, manifests, config(server))
+    assert again.worked[JOB] == 1
+    assert sorted(server.asked.values()) == [1] * 12
+    assert [one.digest for one in whole] == [one.digest for one in cut]
 
 
 def test_another_store_is_read_before_anything_is_asked(chat_server, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs import chain_run
+from beam_jobs import chain_plan
 from beam_jobs.session import Session
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
@@ -61,7 +61,7 @@ def mined(workspace):
 
 def test_the_limit_holds_over_all_workers(cluster, endpoint, tmp_path, monkeypatch, capsys):
     # Small shards, so that there are several for each worker.
-    monkeypatch.setattr(chain_run, "SHARD_REQUESTS", _PAIRS)
+    monkeypatch.setattr(chain_plan, "SHARD_REQUESTS", _PAIRS)
     workspace = Workspace(str(tmp_path))
     gateway = cluster.hosts[0].address.rsplit(".", 1)[0] + ".1"
     config = WriteConfig(
