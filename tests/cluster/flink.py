@@ -43,6 +43,7 @@ taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 heartbeat.interval: 2000
 heartbeat.timeout: 12000
+blob.service.cleanup.interval: 60
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 20
 restart-strategy.fixed-delay.delay: 3 s
@@ -124,7 +125,9 @@ class Cluster:
         _ip("addr", "add", f"{_GATEWAY}/24", "dev", _BRIDGE)
         _ip("link", "set", _BRIDGE, "up")
         (self.folder / "conf").mkdir()
-        (self.folder / "conf" / "config.yaml").write_text(_CONFIGURATION)
+        # What jobs upload stays below our folder, and goes with it: hundreds of megabytes each.
+        places = f"process.working-dir: {self.folder}/work\nio.tmp.dirs: {self.folder}/work\n"
+        (self.folder / "conf" / "config.yaml").write_text(_CONFIGURATION + places)
         entrypoint = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
         self._java("jobmanager", [], entrypoint, "--configDir", str(self.folder / "conf"))
         for number in (1, 2):
@@ -157,6 +160,8 @@ class Cluster:
             process.kill()
             process.wait()
         remove_network()
+        for name in ("work", "artifacts"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def task_managers(self) -> list[str]:
         """Names of the hosts that the JobManager knows."""
