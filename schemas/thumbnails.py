@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 
 from PIL import Image, ImageOps, ImageStat
 
-from schemas.image_files import BROKEN, FORMATS
+from schemas.image_files import BrokenImageError, opened
 
-_MAX_PIXELS = 80_000_000
 _WHITE, _GREY = (255, 255, 255, 255), (108, 114, 122, 255)
 #: Mean grey level from which on a picture with clear parts would not be seen on white.
 _LIGHT = 235
@@ -25,13 +23,9 @@ def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
 def scaled(data: bytes, side: int, quality: int) -> bytes | None:
     """A JPEG of at most `side` pixels, transparent parts laid on a ground; None for what cannot be shown."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    return None
-                return _small(image, side, quality)
-    except (*BROKEN, Image.DecompressionBombError):
+        with opened(data) as image:
+            return _small(image, side, quality)
+    except BrokenImageError:
         return None
 
 

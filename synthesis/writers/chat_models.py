@@ -13,10 +13,11 @@ from jinja2 import TemplateError
 from PIL import Image
 
 from schemas.errors import ConfigurationError, MissingPackageError
+from schemas.image_files import BrokenImageError
 from synthesis.config import WriterConfig
 from synthesis.writers.chat_templates import ChatTemplate
 from synthesis.writers.checkpoints import GRID_MODELS, INSTALL_TORCHVISION, Checkpoint, checkpoint_of
-from synthesis.writers.encoded_images import BadImageError, decode_image
+from synthesis.writers.encoded_images import decode_image
 from synthesis.writers.enforced_json import BadSchemaError, Enforcer
 from synthesis.writers.grid_processor import GridProcessor
 
@@ -142,7 +143,7 @@ class ChatModel:
             raise BadRequestError("bad_image: the prompt shows an image that the request does not have")
         try:
             return messages, [decode_image(images[index]) for index in shown]
-        except BadImageError as error:
+        except BrokenImageError as error:
             raise BadRequestError(f"bad_image: {error}") from error
 
     def _tensors(self, text: str, pictures: Sequence[Image.Image]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from schemas.errors import ConfigurationError
 from synthesis.config import WriterConfig
 from synthesis.writers.endpoints import Endpoint, Endpoints, RestingError
+from synthesis.writers.failed_answer import failed_answer
 from synthesis.writers.http_client import Client, LostError, UnreachableError
 from synthesis.writers.lane import Lane
 from synthesis.writers.openai_body import Asked, body_of, read_answer
@@ -123,7 +124,7 @@ class OpenAIWriter:
             try:
                 endpoint = await self._endpoints.take()
             except RestingError as resting:
-                return _failed(error or str(resting), tries)
+                return failed_answer(error or str(resting), tries)
             tries += 1
             try:
                 asked = await self._ask(endpoint, request)
@@ -138,7 +139,7 @@ class OpenAIWriter:
             failures += 1
             if not asked.passing or failures >= self._config.attempts:
                 self._check(endpoint, error)
-                return _failed(error, tries)
+                return failed_answer(error, tries)
             if not asked.retry_after:
                 pause = _FIRST_PAUSE * 2 ** (failures - 1) * random.uniform(0.75, 1.25)
                 await asyncio.sleep(min(pause, self._config.max_wait))
@@ -191,14 +192,3 @@ def _key(variable: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise ConfigurationError(f"the environment variable {variable} holds no key: set it to the endpoint's key.")
     return key
-
-
-def _failed(error: str, tries: int) -> _Given:
-    return {
-        "text": None,
-        "error": error,
-        "finish_reason": None,
-        "prompt_tokens": None,
-        "completion_tokens": None,
-        "tries": tries,
-    }

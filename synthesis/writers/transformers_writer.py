@@ -14,6 +14,7 @@ from typing import Any
 from synthesis.config import WriterConfig
 from synthesis.writers.chat_models import BadRequestError, ChatModel, Prepared
 from synthesis.writers.enforced_json import Enforced
+from synthesis.writers.failed_answer import failed_answer
 
 #: Prompts are as long as the longest of their batch, rounded up to so many tokens.
 _PADDING = 32
@@ -49,7 +50,7 @@ class TransformersWriter:
             try:
                 prepared = self._chat.prepare(request)
             except BadRequestError as error:
-                yield request, _failed(str(error), tries=0)
+                yield request, failed_answer(str(error), tries=0)
                 continue
             key = _kind(request, prepared)
             waiting.setdefault(key, []).append((request, prepared))
@@ -68,7 +69,7 @@ class TransformersWriter:
             if not answers and size > 1:
                 size = (size + 1) // 2
                 continue
-            for (request, _), answer in zip(part, answers or [_failed(fault, tries=1)], strict=True):
+            for (request, _), answer in zip(part, answers or [failed_answer(fault, tries=1)], strict=True):
                 yield request, answer
             start += len(part)
 
@@ -176,14 +177,3 @@ def _fault(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _FULL):
         return "out_of_memory"
     return f"model: {type(error).__name__}: {text}"[:300]
-
-
-def _failed(error: str, tries: int) -> Answer:
-    return {
-        "text": None,
-        "error": error,
-        "finish_reason": None,
-        "prompt_tokens": None,
-        "completion_tokens": None,
-        "tries": tries,
-    }

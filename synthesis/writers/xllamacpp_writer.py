@@ -11,10 +11,13 @@ from typing import Any
 from schemas.errors import ConfigurationError, MissingPackageError
 from schemas.storage import file_digest
 from synthesis.config import WriterConfig
+from synthesis.writers.failed_answer import failed_answer
 
 _PACKAGED = "SmolLM2-135M-Instruct-Q4_1"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT = 4096
+#: Characters of an error that are kept.
+_ERROR = 300
 
 
 class XllamacppWriter:
@@ -56,11 +59,11 @@ class XllamacppWriter:
 
     def _answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if any(not isinstance(one["content"], str) and _shows(one["content"]) for one in request["messages"]):
-            return _failed(f"no_images: {self.name!r} reads text only", tries=0)
+            return failed_answer(f"no_images: {self.name!r} reads text only"[:_ERROR], tries=0)
         try:
             found = self._server.handle_chat_completions(_body(request))
         except (RuntimeError, ValueError) as error:
-            return _failed(f"llama_cpp: {error}", tries=1)
+            return failed_answer(f"llama_cpp: {error}"[:_ERROR], tries=1)
         if "choices" not in found:
             return _refused(found.get("error"))
         choice, usage = found["choices"][0], found.get("usage") or {}
@@ -89,21 +92,9 @@ def _body(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refused(error: Any) -> Mapping[str, Any]:
     if isinstance(error, Mapping) and error.get("type") == "exceed_context_size_error":
-        return _failed(
-            f"too_long: {error.get('n_prompt_tokens')} tokens, where the context holds {error.get('n_ctx')}", tries=1
-        )
-    return _failed(f"llama_cpp: {error}", tries=1)
-
-
-def _failed(error: str, tries: int) -> Mapping[str, Any]:
-    return {
-        "text": None,
-        "error": error[:300],
-        "finish_reason": None,
-        "prompt_tokens": None,
-        "completion_tokens": None,
-        "tries": tries,
-    }
+        tokens, holds = error.get("n_prompt_tokens"), error.get("n_ctx")
+        return failed_answer(f"too_long: {tokens} tokens, where the context holds {holds}"[:_ERROR], tries=1)
+    return failed_answer(f"llama_cpp: {error}"[:_ERROR], tries=1)
 
 
 def model_file(config: WriterConfig) -> Path:
