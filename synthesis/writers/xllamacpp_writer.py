@@ -16,13 +16,19 @@ from synthesis.writers.failed_answer import failed_answer
 _PACKAGED = "SmolLM2-135M-Instruct-Q4_1"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT = 4096
+#: What no question begins with: between two questions it is asked in their place.
+_PAUSE = {"role": "user", "content": "#"}
 #: Characters of an error that are kept.
 _ERROR = 300
 
 
 class XllamacppWriter:
-    """Answers requests one by one; the examples at the beginning of the prompt stay in the cache. It sees no images:
-    models with a projector (mmproj) run behind an endpoint."""
+    """Answers requests one by one. It sees no images: models with a projector (mmproj) run behind an endpoint.
+
+    What stands before the last message (system text, demonstrations) stays in the cache, and nothing else: the bits of a
+    token depend on how many are computed together, so that an answer would depend on what was asked before it wherever
+    two texts are nearly equally likely.
+    """
 
     def __init__(self, config: WriterConfig) -> None:
         """Raises MissingPackageError, ConfigurationError."""
@@ -45,6 +51,7 @@ class XllamacppWriter:
             self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise ConfigurationError(f"llama.cpp cannot load {path}: give a GGUF file of a chat model.") from error
+        self._cached: list[Any] | None = None
 
     def stream(
         self, requests: Iterable[Mapping[str, Any]]
@@ -61,8 +68,10 @@ class XllamacppWriter:
         if any(not isinstance(one["content"], str) and _shows(one["content"]) for one in request["messages"]):
             return failed_answer(f"no_images: {self.name!r} reads text only"[:_ERROR], tries=0)
         try:
+            self._forget(list(request["messages"][:-1]))
             found = self._server.handle_chat_completions(_body(request))
         except (RuntimeError, ValueError) as error:
+            self._cached = None
             return failed_answer(f"llama_cpp: {error}"[:_ERROR], tries=1)
         if "choices" not in found:
             return _refused(found.get("error"))
@@ -75,6 +84,13 @@ class XllamacppWriter:
             "completion_tokens": usage.get("completion_tokens"),
             "tries": 1,
         }
+
+    def _forget(self, before: list[Any]) -> None:
+        """Leave in the cache what stands before the question, as one computation of it alone has made it."""
+        known = before == self._cached
+        pause = {"messages": [*before, _PAUSE], "max_tokens": 1, "temperature": 0.0, "cache_prompt": known}
+        answered = "choices" in self._server.handle_chat_completions(pause)
+        self._cached = before if answered else None
 
 
 def _shows(content: Iterable[Mapping[str, Any]]) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from schemas.errors import ConfigurationError
 from schemas.protocols import InstructionWriter
 from synthesis.config import WriterConfig
+from synthesis.prompt_files import load_prompt
 from synthesis.writers.xllamacpp_writer import XllamacppWriter, model_file
 
 pytest.importorskip("xllamacpp")
@@ -84,6 +85,31 @@ def test_answers_depend_on_neither_order_nor_company(small):
     requests = [*choices(), asked("free", "Name a colour.", temperature=1.0, seed=5)]
     one_by_one = [answers(small, one)[0]["text"] for one in requests]
     assert [one["text"] for one in reversed(answers(small, *reversed(requests)))] == one_by_one
+
+
+def test_nearly_equal_texts_do_not_hang_on_what_was_asked_before():
+    """Of these two the model finds each as likely as the other, but for the last bits: they follow the number of tokens
+    that are computed at once, and with it what the cache holds."""
+
+    def pair(query, target, *options):
+        row = {"page_title": "Transformation — Wand 0.6.11", "query_text": query, "target_text": target}
+        messages = load_prompt("span_copy").render(row)
+        parameters = {"temperature": 0.0, "max_tokens": 64, "seed": 0, "grammar": one_of(options)}
+        return {"request_id": target, "messages": messages, "parameters": parameters, "image_ids": [], "images": []}
+
+    close = pair("transform", "transform flopped", "Switch to flopped", "Change it to flopped")
+    before = {
+        "nothing": [],
+        "the same beginning": [pair("transform", "transform flipped", "Switch to flipped", "Change it to flipped")],
+        "another page": [asked("a", "What is ice?"), pair("Sharpen", "Emboss", "Show the emboss version")],
+        "itself": [close],
+    }
+    found = {
+        name: answers(XllamacppWriter(WriterConfig()), *asked_before, close)[-1]
+        for name, asked_before in before.items()
+    }
+    texts = {name: (one["text"], one["completion_tokens"]) for name, one in found.items()}
+    assert len(set(texts.values())) == 1, texts
 
 
 def test_samples_follow_their_seed_and_temperature(small):
