@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthesis.words import one_line
@@ -24,6 +24,16 @@ _TRIES = 50
 
 class UnparsableError(ValueError):
     """An answer that is not what the step asked for."""
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object that has all of these properties, in this order, and no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def without_thoughts(text: str) -> str:

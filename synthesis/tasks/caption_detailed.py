@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object, texts_in
+from synthesis.json_answers import json_object, object_schema, texts_in
 from synthesis.page_text import plain
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.caption_texts import caption_in
@@ -167,20 +167,8 @@ def _truth(value: Any) -> bool | None:
 
 
 def _object_schema(items: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"objects": {"type": "array", "items": items, "minItems": 1, "maxItems": _MOST_OBJECTS}},
-        "required": ["objects"],
-        "additionalProperties": False,
-    }
+    return object_schema({"objects": {"type": "array", "items": items, "minItems": 1, "maxItems": _MOST_OBJECTS}})
 
 
 _OBJECTS_SCHEMA = _object_schema({"type": "string"})
-_CHECK_SCHEMA = _object_schema(
-    {
-        "type": "object",
-        "properties": {"object": {"type": "string"}, "visible": {"type": "boolean"}},
-        "required": ["object", "visible"],
-        "additionalProperties": False,
-    }
-)
+_CHECK_SCHEMA = _object_schema(object_schema({"object": {"type": "string"}, "visible": {"type": "boolean"}}))

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object, unquoted
+from synthesis.json_answers import json_object, object_schema
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import (
     CATEGORIES,
     Ask,
-    Candidate,
     NothingToAsk,
     OneStep,
     Output,
@@ -23,6 +22,7 @@ from synthesis.tasks.interface import (
     Unit,
     UnparsableError,
 )
+from synthesis.tasks.pair_texts import candidates, known_of
 from synthesis.words import one_line
 
 
@@ -38,7 +38,7 @@ class InstructionMagicLens(OneStep):
 
     def format_input(self, row: Row) -> Ask | NothingToAsk:
         """`text_missing` where nothing is known of the target, `nothing_new` where the same is known of both."""
-        query, target = (_known(row, side) for side in ("query", "target"))
+        query, target = (known_of(row, side) for side in ("query", "target"))
         if not any(target):
             return NothingToAsk("text_missing")
         if query == target:
@@ -50,35 +50,14 @@ class InstructionMagicLens(OneStep):
         items = json_object(answers[0], "instructions")["instructions"]
         if not isinstance(items, list):
             raise UnparsableError(f"no list of instructions: {one_line(answers[0])[:80]!r}")
-        return Output(texts=tuple(found for item in items if (found := _candidate(item)) is not None))
-
-
-def _known(row: Row, side: str) -> tuple[str, ...]:
-    return tuple(one_line(row.get(f"{side}_{what}") or "").casefold() for what in ("text", "label", "caption"))
-
-
-def _candidate(item: Any) -> Candidate | None:
-    if isinstance(item, str):
-        item = {"text": item}
-    if not isinstance(item, dict) or not isinstance(item.get("text"), str):
-        return None
-    text, category = unquoted(item["text"]), item.get("category")
-    return Candidate(text, category if category in CATEGORIES else None) if text else None
+        return Output(texts=candidates(items))
 
 
 def _schema(texts: int) -> dict[str, Any]:
-    instruction = {
-        "type": "object",
-        "properties": {"text": {"type": "string"}, "category": {"enum": list(CATEGORIES)}},
-        "required": ["text", "category"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {
+    instruction = object_schema({"text": {"type": "string"}, "category": {"enum": list(CATEGORIES)}})
+    return object_schema(
+        {
             "reasoning": {"type": "string"},
             "instructions": {"type": "array", "items": instruction, "minItems": 1, "maxItems": texts},
-        },
-        "required": ["reasoning", "instructions"],
-        "additionalProperties": False,
-    }
+        }
+    )

@@ -10,18 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object
+from synthesis.json_answers import json_object, object_schema
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.words import one_line
 
 VERDICTS = ("good", "partly", "false", "unclear")
-_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"why": {"type": "string"}, "verdict": {"enum": list(VERDICTS)}},
-    "required": ["why", "verdict"],
-    "additionalProperties": False,
-}
+_SCHEMA: Mapping[str, Any] = object_schema({"why": {"type": "string"}, "verdict": {"enum": list(VERDICTS)}})
 
 
 class Judge(OneStep):

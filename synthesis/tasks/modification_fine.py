@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object, texts_in
+from synthesis.json_answers import json_object, object_schema, texts_in
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import (
     LENGTHS,
@@ -80,15 +80,5 @@ def _candidate(item: Any, length: str) -> Candidate | None:
 def _schema() -> dict[str, Any]:
     # Small models fill an open list until their tokens end.
     listed = {"type": "array", "items": {"type": "string"}, "maxItems": 8}
-    text = {
-        "type": "object",
-        "properties": {"text": {"type": "string"}, **dict.fromkeys(_PARTS, listed)},
-        "required": ["text", *_PARTS],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": dict.fromkeys(LENGTHS, text),
-        "required": list(LENGTHS),
-        "additionalProperties": False,
-    }
+    text = object_schema({"text": {"type": "string"}, **dict.fromkeys(_PARTS, listed)})
+    return object_schema(dict.fromkeys(LENGTHS, text))

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.ids import digest
 from synthesis.config import TaskConfig
 from synthesis.filters import refusal_in
-from synthesis.json_answers import json_object, plain_answer
+from synthesis.json_answers import json_object, object_schema, plain_answer
 from synthesis.page_text import plain
 from synthesis.prompt_files import Demonstration, load_prompt
 from synthesis.tasks.interface import Ask, Candidate, NothingToAsk, Output, Row, Step, Unit, UnparsableError
@@ -103,9 +103,4 @@ class Write:
 
 
 def _schema(texts: int) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"queries": {"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": texts}},
-        "required": ["queries"],
-        "additionalProperties": False,
-    }
+    return object_schema({"queries": {"type": "array", "items": {"type": "string"}, "minItems": 3, "maxItems": texts}})

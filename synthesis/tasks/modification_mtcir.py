@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object
+from synthesis.json_answers import json_object, object_schema
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import (
     CATEGORIES,
@@ -63,16 +63,6 @@ def _texts(answer: str, direction: str) -> tuple[Candidate, ...]:
 
 
 def _schema(texts: int) -> dict[str, Any]:
-    text = {
-        "type": "object",
-        "properties": {"category": {"enum": list(CATEGORIES)}, "text": {"type": "string"}},
-        "required": ["category", "text"],
-        "additionalProperties": False,
-    }
+    text = object_schema({"category": {"enum": list(CATEGORIES)}, "text": {"type": "string"}})
     listed = {"type": "array", "items": text, "minItems": 1, "maxItems": texts}
-    return {
-        "type": "object",
-        "properties": dict.fromkeys(_DIRECTIONS, listed),
-        "required": list(_DIRECTIONS),
-        "additionalProperties": False,
-    }
+    return object_schema(dict.fromkeys(_DIRECTIONS, listed))

@@ -7,6 +7,7 @@ from typing import Any
 from synthesis.json_answers import unquoted
 from synthesis.page_text import plain
 from synthesis.tasks.interface import CATEGORIES, Candidate, NothingToAsk, Row
+from synthesis.words import one_line
 
 #: Characters of a caption or text that enter a prompt, at most.
 CHARACTERS = 400
@@ -20,6 +21,11 @@ def said_of(row: Row, side: str) -> str:
 def said_of_image(row: Row) -> str:
     """The same for the row of one image."""
     return _first(row, "caption", "text")
+
+
+def known_of(row: Row, side: str) -> tuple[str, ...]:
+    """All that is known of the `query` or `target` image, to be compared: text of the page, label, caption."""
+    return tuple(one_line(row.get(f"{side}_{what}") or "").casefold() for what in ("text", "label", "caption"))
 
 
 def both_sides(row: Row) -> dict[str, str] | NothingToAsk:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object, unquoted
+from synthesis.json_answers import json_object, object_schema, unquoted
 from synthesis.page_text import plain
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import (
@@ -23,7 +23,7 @@ from synthesis.tasks.interface import (
     Unit,
     UnparsableError,
 )
-from synthesis.words import one_line
+from synthesis.tasks.pair_texts import known_of
 
 
 class Rewrite(OneStep):
@@ -45,7 +45,7 @@ class Rewrite(OneStep):
             return NothingToAsk("passed")
         shown = row.get("show_images") is True
         if not shown:
-            query, target = (_known(row, side) for side in ("query", "target"))
+            query, target = (known_of(row, side) for side in ("query", "target"))
             if not any(target):
                 return NothingToAsk("text_missing")
             if query == target:
@@ -80,13 +80,6 @@ def _object(answer: str) -> dict[str, Any]:
     return json_object(answer, LENGTHS[-1])
 
 
-def _known(row: Row, side: str) -> tuple[str, ...]:
-    return tuple(one_line(row.get(f"{side}_{what}") or "").casefold() for what in ("text", "label", "caption"))
-
-
-_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"reasoning": {"type": "string"}, **{length: {"type": "string"} for length in LENGTHS}},
-    "required": ["reasoning", *LENGTHS],
-    "additionalProperties": False,
-}
+_SCHEMA: dict[str, Any] = object_schema(
+    {"reasoning": {"type": "string"}, **{length: {"type": "string"} for length in LENGTHS}}
+)

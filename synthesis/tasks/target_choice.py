@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from schemas.ids import digest
 from synthesis.config import TaskConfig
-from synthesis.json_answers import json_object, plain_answer
+from synthesis.json_answers import json_object, object_schema, plain_answer
 from synthesis.page_text import plain
 from synthesis.prompt_files import load_prompt
-from synthesis.tasks.interface import Ask, NothingToAsk, Row, UnparsableError
+from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.words import one_line
 
 #: By what a choice is made: pictures, or what is written about them.
@@ -43,6 +43,29 @@ class Choice:
     verdict: str
     votes: tuple[int, ...]
     order: tuple[int, ...]
+
+
+class ChoosingTask(OneStep):
+    """A verifier: one question a text, asked three times, after which of the shuffled candidates it leads to.
+
+    Facts `verdict` (pass, ambiguous, fail), `votes` (0 the target, 1, 2, … the distractors, -1 several fit, -2 none
+    fits, -3 unread), `judged_order` (the candidates as they were shown, by the same numbers) and `judged_by`."""
+
+    unit: Unit = "triplet"
+    kind: Kind
+
+    def __init__(self, config: TaskConfig) -> None:
+        self._config = config
+
+    def format_input(self, row: Row) -> Ask | NothingToAsk:
+        """See `ask_choice`."""
+        return ask_choice(self.kind, row.get("instruction"), row, self._config)
+
+    def format_output(self, answers: Sequence[str], row: Row) -> Output:
+        """The verdict on the row's instruction."""
+        found = read_choice(self.kind, row["instruction"], answers, row, self._config)
+        facts = {"verdict": found.verdict, "votes": list(found.votes), "judged_order": list(found.order)}
+        return Output(facts | {"judged_by": self.kind})
 
 
 def ask_choice(kind: Kind, text: str | None, row: Row, config: TaskConfig) -> Ask | NothingToAsk:
@@ -138,9 +161,4 @@ def _number(answer: str) -> int | None:
 def _schema(count: int) -> dict[str, Any]:
     """Answers about so many candidates."""
     numbers = {"type": "integer", "enum": [*range(1, count + 1), 0, SEVERAL]}
-    return {
-        "type": "object",
-        "properties": {"why": {"type": "string"}, "image": numbers},
-        "required": ["why", "image"],
-        "additionalProperties": False,
-    }
+    return object_schema({"why": {"type": "string"}, "image": numbers})

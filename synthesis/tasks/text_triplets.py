@@ -9,18 +9,13 @@ from collections.abc import Sequence
 
 from synthesis.config import TaskConfig
 from synthesis.filters import leak_in, refusal_in
-from synthesis.json_answers import json_object, unquoted
+from synthesis.json_answers import json_object, object_schema, unquoted
 from synthesis.prompt_files import load_prompt
 from synthesis.tasks.interface import Ask, NothingToAsk, OneStep, Output, Row, Unit, UnparsableError
 from synthesis.tasks.pair_texts import said_of_image, same
 from synthesis.words import one_line
 
-_SCHEMA = {
-    "type": "object",
-    "properties": {"edit": {"type": "string"}, "edited": {"type": "string"}},
-    "required": ["edit", "edited"],
-    "additionalProperties": False,
-}
+_SCHEMA = object_schema({"edit": {"type": "string"}, "edited": {"type": "string"}})
 
 
 class TextTriplets(OneStep):

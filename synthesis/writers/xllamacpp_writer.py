@@ -25,9 +25,9 @@ _ERROR = 300
 class XllamacppWriter:
     """Answers requests one by one. It sees no images: models with a projector (mmproj) run behind an endpoint.
 
-    What stands before the last message (system text, demonstrations) stays in the cache, and nothing else: the bits of a
-    token depend on how many are computed together, so that an answer would depend on what was asked before it wherever
-    two texts are nearly equally likely.
+    What stands before the last message (system text, demonstrations) stays in the cache, and nothing else: the bits of
+    a token depend on how many are computed together, so that an answer would depend on what was asked before it
+    wherever two texts are nearly equally likely.
     """
 
     def __init__(self, config: WriterConfig) -> None:
