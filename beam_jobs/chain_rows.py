@@ -119,15 +119,10 @@ def read_answers(
 
 def _read_unanswered(workspace: Workspace, manifest: Any, found: dict[str, Answer | Unanswered]) -> None:
     """Requests without an answer are few: follow-ups among them are found by their ids alone."""
-    for row in rows(workspace, manifest, "rejected", ["unit", "id", "reason"]):
-        if row["unit"] == "request":
-            failed = row["reason"].startswith("error:")
-            # Of refusals a row need not know the kind.
-            reason = row["reason"].removeprefix("error:") if failed else "no_answer"
-            found[row["id"]] = Unanswered(reason, "failed" if failed else "rejected")
-    for row in rows(workspace, manifest, "deferred", ["unit", "id", "reason"]):
-        if row["unit"] == "request":
-            found[row["id"]] = Unanswered(row["reason"], "deferred")
+    for table in ("rejected", "deferred"):
+        for row in rows(workspace, manifest, table, ["unit", "id", "reason"]):
+            if row["unit"] == "request":
+                found[row["id"]] = Unanswered.of_row(row["reason"], table == "deferred")
 
 
 def write_plan(workspace: Workspace, job: str, keys: Mapping[str, Sequence[str]], name: str) -> str:

@@ -6,7 +6,7 @@ whoever asks, so that nothing but ids and answers has to travel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,25 @@ class Unanswered:
 
     reason: str
     kind: Literal["rejected", "failed", "deferred"] = "rejected"
+
+    @classmethod
+    def of_row(cls, reason: str, deferred: bool = False) -> Unanswered:
+        """From the reason of a request's row in `rejected` or `deferred`. Of refusals a row need not know the kind."""
+        if deferred:
+            return cls(reason, "deferred")
+        failed = reason.startswith("error:")
+        return cls(reason.removeprefix("error:"), "failed") if failed else cls("no_answer")
+
+    def tell(self, outcomes: Outcomes, unit: str, *, id: str, url: str | None, detail: str | None = None) -> None:
+        """Let a unit leave its stage for this reason."""
+        tell = {"rejected": outcomes.rejected, "failed": outcomes.failed, "deferred": outcomes.deferred}[self.kind]
+        tell(unit, self.reason, id=id, url=url, detail=detail)
+
+
+def passing(reasons: Iterable[Unanswered]) -> Unanswered | None:
+    """Of several reasons the one that another run may mend: what failed, then what was put off."""
+    found = list(reasons)
+    return next((one for kind in ("failed", "deferred") for one in found if one.kind == kind), None)
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,8 @@ class Chain:
 
 def make_chain(config: ChainConfig) -> Chain:
     """The chain of a configuration. Raises ConfigurationError for a task that is not there, or stands there twice."""
-    return Chain(tuple((make_task(name, config.of(name)), config.of(name)) for name in dict.fromkeys(config.chain)))
+    settings = {name: config.of(name) for name in config.chain}
+    return Chain(tuple((make_task(name, own), own) for name, own in settings.items()))
 
 
 @dataclass(frozen=True)

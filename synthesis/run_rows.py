@@ -13,7 +13,6 @@ from schemas.storage import Folder
 from synthesis.asking import Asking, Usage, answer
 from synthesis.chain import Answer, Answers, Chain, ChainRows, Link, Question, Unanswered, follow_up
 from synthesis.config import TaskConfig
-from synthesis.requests import Request
 from synthesis.store import GenerationStore
 
 ImagesReader = Callable[[Sequence[str], int], Sequence[bytes]]
@@ -60,9 +59,7 @@ def run_rows(
     for link in chain.links:
         asked = tuple(result.rows.questions(link))
         questions = {request.request_id: question for question in asked for request in question.requests}
-        requests: dict[str, Request] = {
-            request.request_id: request for question in questions.values() for request in question.requests
-        }
+        requests = {request.request_id: request for question in asked for request in question.requests}
         told = CollectedOutcomes()
         store = GenerationStore(folder, link.name)
         known = dict(stored(requests)) if stored is not None and requests else {}
@@ -102,10 +99,6 @@ def _answers(told: CollectedOutcomes) -> Answers:
     found: dict[str, Answer | Unanswered] = {
         row["request_id"]: Answer(row["text"], row["prompt"], row["model"]) for row in told.rows("generations")
     }
-    for row in told.rows("rejected"):
-        failed = row["reason"].startswith("error:")
-        reason = row["reason"].removeprefix("error:") if failed else "no_answer"
-        found[row["id"]] = Unanswered(reason, "failed" if failed else "rejected")
-    for row in told.rows("deferred"):
-        found[row["id"]] = Unanswered(row["reason"], "deferred")
+    for table in ("rejected", "deferred"):
+        found |= {row["id"]: Unanswered.of_row(row["reason"], table == "deferred") for row in told.rows(table)}
     return Answers(found)

@@ -9,14 +9,11 @@ from typing import Any
 from schemas.ids import digest, triplet_id
 from schemas.outcomes import Outcomes
 from schemas.tables import PAIRS, PARSE
-from synthesis.chain import Chain, ChainRows, Unanswered, Written
+from synthesis.chain import Chain, ChainRows, Unanswered, Written, passing
 from synthesis.config import FilterConfig
 from synthesis.filters import fault
 from synthesis.tasks.interface import LENGTHS
 from synthesis.words import words
-
-#: Of several reasons for which a pair has no text the one that tells most.
-_FIRST = ("failed", "deferred")
 
 
 def write_triplets(rows: ChainRows, filters: FilterConfig, outcomes: Outcomes) -> None:
@@ -111,13 +108,12 @@ def parse_left(row: Mapping[str, Any], texts: Iterable[Mapping[str, Any]]) -> di
     return dict.fromkeys(PARSE)
 
 
-def _why(reasons: Any, wrote: bool) -> Unanswered:
+def _why(reasons: Iterable[Unanswered], wrote: bool) -> Unanswered:
     """Why a pair has no text: what may change comes first, then texts that were not good enough."""
-    found: list[Unanswered] = list(reasons)
-    for kind in _FIRST:
-        waiting = next((one for one in found if one.kind == kind), None)
-        if waiting is not None:
-            return waiting
+    found = list(reasons)
+    waiting = passing(found)
+    if waiting is not None:
+        return waiting
     unread = any(one.reason == "unparsable_answer" for one in found)
     return Unanswered("no_good_text") if wrote or unread or not found else found[-1]
 
@@ -142,8 +138,7 @@ def _finish(
         kept.append(text)
     outcomes.kept("text", len(kept))
     if not kept:
-        tell = {"rejected": outcomes.rejected, "failed": outcomes.failed, "deferred": outcomes.deferred}[why.kind]
-        tell("pair", why.reason, id=row["pair_id"], url=row["page_url"])
+        why.tell(outcomes, "pair", id=row["pair_id"], url=row["page_url"])
         return
     best = kept[0]["text"]
     outcomes.row(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthesis.chain import ChainRows, Unanswered, Written
+from synthesis.chain import ChainRows, Unanswered, Written, passing
 from synthesis.config import FilterConfig, VerifyConfig
 from synthesis.tasks.verify_rewritten import rewritten_texts
 from synthesis.verification.distractors import Distractor
@@ -73,13 +73,6 @@ def said_of(rows: ChainRows) -> dict[TextKey, Said]:
     }
 
 
-def missing_of(reasons: Any) -> Unanswered | None:
-    """Of the reasons why tasks had nothing the one that another run may mend: what failed, then what was put off."""
-    found = list(reasons)
-    by_kind = (one for kind in ("failed", "deferred") for one in found if one.kind == kind)
-    return next(by_kind, None)
-
-
 def rewritten_of(row: Mapping[str, Any], texts: Sequence[Written]) -> Rewritten | None:
     """The coarsest text of a row that passed in place of its own."""
     verdicts: list[str] = row.get("rewritten_verdicts") or []
@@ -97,7 +90,7 @@ def _said(row: Mapping[str, Any], reasons: Any, texts: Sequence[Written]) -> Sai
         tuple(row.get("votes") or ()),
         tuple(row.get("judged_order") or ()),
         row.get("judged_by"),
-        missing_of(reasons),
+        passing(reasons),
         rewritten_of(row, texts),
         row.get("target_caption_written"),
     )

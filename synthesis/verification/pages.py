@@ -12,7 +12,7 @@ import numpy.typing as npt
 from schemas.ids import triplet_id
 from schemas.outcomes import Outcomes
 from schemas.protocols import Float32Array, TextEncoder
-from synthesis.chain import Unanswered
+from synthesis.chain import Unanswered, passing
 from synthesis.config import VerifyConfig
 from synthesis.verification.chain_verdicts import Said, TextKey
 from synthesis.verification.distractors import Lookalikes
@@ -146,8 +146,7 @@ class _Triplet:
             self._outcomes.kept("triplet")
             self._outcomes.out("triplet")
             return
-        by_kind = (one for kind in ("failed", "deferred", "rejected") for one in self._lost if one.kind == kind)
-        self._tell("triplet", next(by_kind), self._triplet["instruction"])
+        self._tell("triplet", passing(self._lost) or self._lost[0], self._triplet["instruction"])
 
     def _text(self, text: Mapping[str, Any]) -> None:
         said = self._page.verifying.said.get((self._triplet["triplet_id"], text["text"]), Said())
@@ -198,9 +197,7 @@ class _Triplet:
         self._tell("text", why, f"{text}{detail}")
 
     def _tell(self, unit: str, why: Unanswered, detail: str) -> None:
-        outcomes = self._outcomes
-        tell = {"rejected": outcomes.rejected, "failed": outcomes.failed, "deferred": outcomes.deferred}[why.kind]
-        tell(unit, why.reason, id=self._triplet["triplet_id"], url=self._triplet["page_url"], detail=detail)
+        why.tell(self._outcomes, unit, id=self._triplet["triplet_id"], url=self._triplet["page_url"], detail=detail)
 
     def _row(self) -> dict[str, Any]:
         best, triplet = self._kept[0], self._triplet
