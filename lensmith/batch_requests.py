@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from beam_jobs.chain_plan import Stores
@@ -18,7 +17,7 @@ from lensmith.settings import STAGES, Settings
 from schemas.errors import ConfigurationError
 from schemas.storage import Folder
 from synthesis.chain import Link, make_chain
-from synthesis.store import open_answers
+from synthesis.store import answered_requests
 
 TABLE = "batch_requests"
 #: Folder of the parts that were read in, in the store that a run writes to.
@@ -77,12 +76,7 @@ def answered_ids(workspace: Workspace, stores: Stores, wanted: Iterable[str]) ->
     """Which of these requests the stores of a run answer already."""
     left, found = set(wanted), set[str]()
     for path, name in stores.files(workspace.path) if left else ():
-        source = open_answers(Folder(path), name)
-        if source is None:
-            continue
-        with source, pq.ParquetFile(source, pre_buffer=False) as parquet:
-            for batch in parquet.iter_batches(columns=["request_id"]):
-                found |= left.intersection(batch.column(0).to_pylist())
+        found |= left.intersection(answered_requests(Folder(path), name))
     return found
 
 

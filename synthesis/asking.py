@@ -206,15 +206,19 @@ def _refused(error: str) -> bool:
 
 
 def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) -> Row:
+    model, parameters = f"{writer.name} ({writer.revision})", canonical_json(request.parameters)
+    return answered_row(_about(request), model, parameters, given)
+
+
+def answered_row(asked: Mapping[str, Any], model: str, parameters: str, given: Mapping[str, Any]) -> Row:
+    """A row of `generations`: of what was asked, the columns that `batch_requests` has as well; the model with its
+    revision; parameters as canonical JSON; and an answer as `schemas.protocols.InstructionWriter` gives it."""
     return {
-        "request_id": request.request_id,
-        "follows": request.follows,
-        "prompt": f"{request.prompt}@{request.version}",
-        "model": f"{writer.name} ({writer.revision})",
-        "parameters": canonical_json(request.parameters),
-        "messages": canonical(request),
-        "image_ids": list(request.image_ids),
-        "text": storable(given["text"]),
+        **{name: asked[name] for name in ("request_id", "follows", "prompt", "messages")},
+        "image_ids": list(asked["image_ids"] or ()),
+        "model": model,
+        "parameters": parameters,
+        "text": _storable(given["text"]),
         "finish_reason": given["finish_reason"],
         "error": None if given["error"] is None else str(given["error"]),
         "prompt_tokens": given.get("prompt_tokens"),
@@ -224,17 +228,20 @@ def _row(request: Request, given: Mapping[str, Any], writer: InstructionWriter) 
 
 def _waiting(request: Request) -> Row:
     """A row of `batch_requests`: where others sort, the keys of its schema stay in the order of the answer."""
+    parameters = json.dumps(dict(request.parameters), ensure_ascii=False)
+    return {**_about(request), "model": request.model, "parameters": parameters}
+
+
+def _about(request: Request) -> Row:
     return {
         "request_id": request.request_id,
         "follows": request.follows,
         "prompt": f"{request.prompt}@{request.version}",
-        "model": request.model,
-        "parameters": json.dumps(dict(request.parameters), ensure_ascii=False),
         "messages": canonical(request),
         "image_ids": list(request.image_ids),
     }
 
 
-def storable(text: str | None) -> str | None:
+def _storable(text: str | None) -> str | None:
     """Without halves of surrogate pairs, which JSON may hold and UTF-8 may not."""
     return None if text is None else text[:_MAX_TEXT].encode("utf-8", "ignore").decode()

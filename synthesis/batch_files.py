@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from schemas.ids import canonical_json, digest
-from synthesis.asking import OWN_STATUSES, storable
+from synthesis.asking import OWN_STATUSES, answered_row
 from synthesis.writers.openai_body import Structured, body_of, read_answer
 
 METHOD, URL = "POST", "/v1/chat/completions"
@@ -184,17 +184,7 @@ def places_of(lines: Iterable[bytes], file: int) -> Iterator[tuple[Place, bytes]
 def generation_row(row: Mapping[str, Any], result: Result, revision: str) -> dict[str, Any]:
     """A row of `generations`, as one that was answered by an endpoint, from a row of `batch_requests`."""
     answered = result.outcome == "answered"
-    return {
-        "request_id": row["request_id"],
-        "follows": row["follows"],
-        "prompt": row["prompt"],
-        "model": f"{row['model']} ({revision})",
-        "parameters": canonical_json(json.loads(row["parameters"])),
-        "messages": row["messages"],
-        "image_ids": list(row["image_ids"] or ()),
-        "text": storable(result.fields["text"]) if answered else None,
-        "finish_reason": result.fields["finish_reason"] if answered else None,
-        "error": None if answered else result.reason,
-        "prompt_tokens": result.fields["prompt_tokens"] if answered else None,
-        "completion_tokens": result.fields["completion_tokens"] if answered else None,
-    }
+    names = ("text", "finish_reason", "prompt_tokens", "completion_tokens")
+    given = {name: result.fields[name] if answered else None for name in names}
+    given["error"] = None if answered else result.reason
+    return answered_row(row, f"{row['model']} ({revision})", canonical_json(json.loads(row["parameters"])), given)

@@ -59,31 +59,36 @@ class GenerationStore:
 def read_answers_of(folder: Folder, path: str, wanted: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Rows of one file whose request, or the one that it followed upon, is wanted; columns that an older file lacks are
     null. A file that is gone, or that a kill left half written, holds nothing."""
-    source = open_answers(folder, path)
-    if source is None:
-        return
-    with source, pq.ParquetFile(source, pre_buffer=False) as parquet:
-        for batch in parquet.iter_batches(batch_size=512):
-            for row in batch.to_pylist():
-                if row["request_id"] in wanted or row.get("follows") in wanted:
-                    yield {name: row.get(name) for name in GENERATIONS.schema.names}
+    for row in _rows_of(folder, path):
+        if row["request_id"] in wanted or row.get("follows") in wanted:
+            yield {name: row.get(name) for name in GENERATIONS.schema.names}
 
 
 def answer_ids(folder: Folder, path: str) -> Iterator[tuple[str, bool]]:
     """The requests that one file answers, follow-ups under the request that they followed upon; and whether it is one.
     A file that is gone, or that a kill left half written, holds none."""
-    source = open_answers(folder, path)
+    for row in _rows_of(folder, path, ("request_id", "follows")):
+        follows = row.get("follows")
+        yield follows or row["request_id"], follows is not None
+
+
+def answered_requests(folder: Folder, path: str) -> Iterator[str]:
+    """The requests that one file answers, each by its own id. A file as above holds none."""
+    for row in _rows_of(folder, path, ("request_id",)):
+        yield row["request_id"]
+
+
+def _rows_of(folder: Folder, path: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    source = _opened(folder, path)
     if source is None:
         return
     with source, pq.ParquetFile(source, pre_buffer=False) as parquet:
-        names = [name for name in ("request_id", "follows") if name in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(columns=names):
-            for row in batch.to_pylist():
-                follows = row.get("follows")
-                yield follows or row["request_id"], follows is not None
+        held = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(batch_size=512, columns=held):
+            yield from batch.to_pylist()
 
 
-def open_answers(folder: Folder, path: str) -> IO[Any] | None:
+def _opened(folder: Folder, path: str) -> IO[Any] | None:
     """A file of answers; None where it is gone, or has no end yet: parts are made at once, but the table of a run is
     written in place, from parts that hold the same."""
     try:
