@@ -14,11 +14,12 @@ from beam_jobs.image_places import ImagePlace
 from beam_jobs.index_step import answer_map, read_answers
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
-from beam_jobs.shown_images import ShownImages
+from beam_jobs.shown_images import shown_images
 from beam_jobs.supervised import child
 from beam_jobs.workspace import Workspace
 from mining.annotation import AnnotateConfig
 from schemas.storage import Folder
+from schemas.thumbnails import ScaledImages
 from synthesis.asking import Asking, answer
 from synthesis.chain import Question, follow_up
 from synthesis.costs import Budget, Price
@@ -119,9 +120,9 @@ def _known(workspace: Workspace, hints: Sequence[str | None], wanted: frozenset[
     return found
 
 
-def _images(workspace: Workspace, paths: Sequence[str | None]) -> ShownImages:
+def _images(workspace: Workspace, paths: Sequence[str | None]) -> ScaledImages:
     """A reader of scaled images, by the places that an index step found."""
     places: dict[str, ImagePlace] = {}
     for path in paths:
         places |= {name: ImagePlace.unpack(data) for name, data in answer_map(workspace, path).items()}
-    return ShownImages(workspace, places)
+    return shown_images(workspace, places)

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.chain_rows import ChainSpec, Place, advanced, borrower, image_ids_of
-from beam_jobs.image_places import ImagePlace, image_sources
+from beam_jobs.image_places import places_in
 from beam_jobs.index_step import Message, read_answers
 from beam_jobs.session import asker
-from beam_jobs.tables import batches
 from beam_jobs.workspace import Workspace
 from schemas.storage import Folder
 from synthesis.store import answer_ids, settled_first
@@ -119,17 +118,11 @@ class ImagePlaces:
             for image_id in sorted(image_ids_of(self.spec.read(self.workspace, task.source))):
                 yield image_id, asker(task.number), b""
             return
-        job, key = image_sources(self.workspace)[task.number]
-        manifest = self.workspace.manifests(job, [key])[0]
         seen: set[str] = set()
-        for number, file in enumerate(manifest.files.get("images", ())):
-            row = 0
-            for batch in batches(self.workspace, [file], ["image_id"]):
-                for image_id in batch.column(0).to_pylist():
-                    if image_id not in seen:
-                        seen.add(image_id)
-                        yield image_id, "", ImagePlace(task.number, number, row, 0).pack()
-                    row += 1
+        for image_id, place in places_in(self.workspace, task.number):
+            if image_id not in seen:
+                seen.add(image_id)
+                yield image_id, "", place.pack()
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """The first place."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs.extract_pages import EXTRACT_JOBS
+from beam_jobs.tables import batches
 from beam_jobs.workspace import Manifest, Workspace
 
 _PLACE = struct.Struct(">IHIQ")
@@ -43,6 +44,17 @@ class ImagePlace:
 def image_sources(workspace: Workspace) -> list[tuple[str, str]]:
     """Job and key of every shard in force that may hold images, in the order of places."""
     return [(job, key) for job in IMAGE_JOBS for key in workspace.in_force(job)]
+
+
+def places_in(workspace: Workspace, number: int) -> Iterator[tuple[str, ImagePlace]]:
+    """The images of one source by their ids, and where each lies; sizes are not looked up, and are 0."""
+    job, key = image_sources(workspace)[number]
+    for index, file in enumerate(workspace.manifests(job, [key])[0].files.get("images", ())):
+        row = 0
+        for batch in batches(workspace, [file], ["image_id"]):
+            for image_id in batch.column(0).to_pylist():
+                yield image_id, ImagePlace(number, index, row, 0)
+                row += 1
 
 
 class ImageReader:

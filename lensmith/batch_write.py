@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from beam_jobs.chain_plan import Stores
 from beam_jobs.image_places import ImagePlace
-from beam_jobs.shown_images import ShownImages, find_places
+from beam_jobs.shown_images import find_places, shown_images
 from beam_jobs.workspace import Workspace
 from lensmith.batch_requests import (
     answered_ids,
@@ -24,6 +24,7 @@ from lensmith.batch_requests import (
 )
 from schemas.errors import ConfigurationError
 from schemas.storage import Folder
+from schemas.thumbnails import ScaledImages
 from synthesis.batch_files import Files, Limits, batch_line
 
 
@@ -50,7 +51,7 @@ def write_batches(workspace: Workspace, target: Folder, limits: Limits) -> Writt
     for _, manifest in waiting_shards(workspace):
         shown |= image_ids_of(waiting_rows(workspace, manifest))
     places = find_places(workspace, shown)
-    images = ShownImages(workspace, places)
+    images = shown_images(workspace, places)
     written, files, done = Written(), Files(limits), set(answered)
     with ExitStack() as stack:
         sinks: dict[str, tuple[str, IO[bytes]]] = {}
@@ -85,7 +86,7 @@ def _by_place(row: Mapping[str, Any], places: Mapping[str, ImagePlace]) -> tuple
     return (*([min(found)] if found else [ImagePlace(0, 0, 0, 0)]), row["request_id"])
 
 
-def _images_of(row: Mapping[str, Any], images: ShownImages) -> list[bytes]:
+def _images_of(row: Mapping[str, Any], images: ScaledImages) -> list[bytes]:
     if not row["image_ids"]:
         return []
     return images(row["image_ids"], json.loads(row["parameters"])["image_side"])

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from beam_jobs.shown_images import ShownImages, find_places
+from beam_jobs.shown_images import find_places, shown_images
 from beam_jobs.workspace import Workspace
 from lensmith.judge_sample import JUDGEMENTS, captions_of
 from publishing.judging.judgements import MODEL, NAME_LENGTH, Judgements
 from publishing.judging.sample import Item, JudgeSample
-from schemas.outcomes import CollectedOutcomes
 from schemas.protocols import InstructionWriter
-from synthesis.asking import Asking, answer
+from schemas.storage import Folder
+from synthesis.chain import Chain
 from synthesis.config import TaskConfig
-from synthesis.requests import Request, again, make_requests
-from synthesis.store import GenerationStore
-from synthesis.tasks.interface import NothingToAsk, UnparsableError
+from synthesis.run_rows import run_rows
 from synthesis.tasks.judge import Judge
 
 _UNSEEING = " (texts only)"
@@ -47,37 +44,28 @@ def judge_by_model(
     task = Judge(config, images)
     names = {name for one in sample.items for name in one.image_ids}
     annotated = {} if images else captions_of(workspace, names)
-    requests: dict[str, Request] = {}
-    missing: Counter[str] = Counter()
-    for one in sample.items:
-        ask = task.format_input(_row(one, annotated))
-        if isinstance(ask, NothingToAsk):
-            missing[ask.reason] += 1
-        else:
-            requests[one.item_id] = make_requests(ask, config)[0]
-    reader = cache(lambda: ShownImages(workspace, find_places(workspace, names)))
+    reader = cache(lambda: shown_images(workspace, find_places(workspace, names)))
 
     def shown(image_ids: Sequence[str], side: int) -> list[bytes]:
         """They are looked for only if something has to be asked."""
         return reader()(image_ids, side)
 
-    outcomes = CollectedOutcomes()
-    asking = Asking(
-        GenerationStore(workspace.folder, f"{JUDGEMENTS}/{sample.sample_id}/answers"),
-        config,
-        load,
-        follow_up=lambda request, text: again(request, text) if _verdict(task, text) is None else None,
-        images=shown,
+    found = run_rows(
+        [_row(one, annotated) for one in sample.items],
+        Chain(((task, config),)),
+        Folder(f"{workspace.path.rstrip('/')}/{JUDGEMENTS}/{sample.sample_id}/answers"),
+        lambda _: load(),
+        shown,
     )
-    answer(requests.values(), asking, outcomes)
-    texts = {row["request_id"]: row["text"] for row in outcomes.rows("generations")}
+    asked = {question.key for step in found.steps for question in step.questions}
     answers, notes = {}, {}
-    for name, request in requests.items():
-        found = _said(task, request, texts)
-        if found is not None:
-            answers[name], notes[name] = found
-    entry = outcomes.counts.entry("request")
-    missing += entry.rejected + entry.failed
+    entry = found.outcomes.counts.entry("request")
+    missing = entry.rejected + entry.failed
+    for item, row, reasons in zip(sample.items, found.rows.rows, found.rows.reasons, strict=True):
+        if "verdict" in row:
+            answers[item.item_id], notes[item.item_id] = row["verdict"], row["why"]
+        elif (item.item_id,) not in asked:
+            missing[reasons[task.name].reason] += 1
     unread = len(sample.items) - len(answers) - missing.total()
     if unread > 0:
         missing["unparsable_answer"] += unread
@@ -99,6 +87,8 @@ def _row(item: Item, annotated: Mapping[str, Mapping[str, Any]]) -> dict[str, An
 
     sides = (("query", item.query_image_id), ("target", item.target_image_id))
     return {
+        "page_id": item.page_id,
+        "pair_id": item.item_id,
         "instruction": item.text,
         "page_title": item.page_title,
         "query_image_id": item.query_image_id,
@@ -114,20 +104,3 @@ def _row(item: Item, annotated: Mapping[str, Mapping[str, Any]]) -> dict[str, An
             for one in item.distractors
         ],
     }
-
-
-def _said(task: Judge, request: Request, texts: Mapping[str, str]) -> tuple[str, str] | None:
-    """Verdict and reason from the answer to a request, or to the one that asked again; None without either."""
-    first = texts.get(request.request_id)
-    if first is None:
-        return None
-    found = _verdict(task, first)
-    return found if found is not None else _verdict(task, texts.get(again(request, first).request_id) or "")
-
-
-def _verdict(task: Judge, text: str) -> tuple[str, str] | None:
-    try:
-        facts = task.format_output([text], {}).facts
-    except UnparsableError:
-        return None
-    return facts["verdict"], facts["why"]

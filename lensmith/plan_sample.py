@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from beam_jobs.chain_plan import Stores
-from beam_jobs.shown_images import ShownImages, find_places
+from beam_jobs.chain_rows import image_ids_of
+from beam_jobs.shown_images import find_places, shown_images
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
 from lensmith.plan_pairs import SIDES, Found, couple, find_pairs
@@ -90,10 +91,7 @@ class _Asking:
     stored: StoredAnswers | None
 
     def run(self, found: Sequence[Mapping[str, Any]], chain: Chain) -> ChainResult:
-        ids: set[str] = set()
-        for row in found:
-            ids |= {row["query_image_id"], row["target_image_id"], *(row.get("distractors") or ())}
-        images = ShownImages(self.workspace, find_places(self.workspace, ids))
+        images = shown_images(self.workspace, find_places(self.workspace, image_ids_of(found)))
         return run_rows(found, chain, self.folder, self.load, images, self.stored)
 
 

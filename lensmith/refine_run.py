@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from schemas.errors import ConfigurationError
 from schemas.ids import digest
 from schemas.protocols import Float32Array, InstructionWriter
 from schemas.storage import Folder
-from schemas.thumbnails import scaled
+from schemas.thumbnails import ScaledImages
 from synthesis.asking import Usage
 from synthesis.chain import make_chain
 from synthesis.config import FilterConfig, TaskConfig, VerifyConfig
@@ -35,7 +34,6 @@ from synthesis.writing import instruction_of
 GENERATIONS = "generations"
 CHANGES = "changes.json"
 _FEATURES = "features.npz"
-_QUALITY = 90
 #: Scaled images that are kept: neighbouring samples show the same ones.
 _KEPT = 256
 
@@ -84,13 +82,6 @@ def refine(
     def data(name: str) -> bytes:
         return next(content for _, content in files([annotations.images[name]]))
 
-    @lru_cache(maxsize=_KEPT)
-    def small(name: str, side: int) -> bytes:
-        found = scaled(data(name), side, _QUALITY)
-        if found is None:
-            raise ValueError(f"{name} cannot be decoded")
-        return found
-
     _check(annotations, samples, images)
     beside = _distractors(annotations, samples, images, output, models)
     columns = judging_columns(config, filters)
@@ -98,9 +89,9 @@ def refine(
     found = run_rows(
         rows,
         make_chain(config),
-        Folder(output.at(GENERATIONS)),
+        Folder(f"{output.path.rstrip('/')}/{GENERATIONS}"),
         load,
-        lambda names, side: [small(name, side) for name in names],
+        ScaledImages(data, _KEPT),
     )
     said = said_of(found.rows)
     refined = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from PIL import Image, ImageOps, ImageStat
 
@@ -12,6 +14,8 @@ from schemas.image_files import BrokenImageError, opened
 _WHITE, _GREY = (255, 255, 255, 255), (108, 114, 122, 255)
 #: Mean grey level from which on a picture with clear parts would not be seen on white.
 _LIGHT = 235
+#: JPEG quality of what models are sent.
+_SENT = 90
 
 
 def thumbnail(data: bytes, side: int, quality: int = 82) -> str | None:
@@ -27,6 +31,25 @@ def scaled(data: bytes, side: int, quality: int) -> bytes | None:
             return _small(image, side, quality)
     except BrokenImageError:
         return None
+
+
+class ScaledImages:
+    """Image ids and the longer side in pixels to JPEG files as models are sent them, in their order. The last ones are
+    kept: neighbouring requests show the same. Raises ValueError for one that cannot be had or decoded."""
+
+    def __init__(self, read: Callable[[str], bytes], kept: int = 128) -> None:
+        """`read`: the file of an image by its id; raises ValueError where there is none."""
+        self._read = read
+        self._one = lru_cache(maxsize=kept)(self._scaled)
+
+    def __call__(self, image_ids: Sequence[str], side: int) -> list[bytes]:
+        return [self._one(image_id, side) for image_id in image_ids]
+
+    def _scaled(self, image_id: str, side: int) -> bytes:
+        small = scaled(self._read(image_id), side, _SENT)
+        if small is None:
+            raise ValueError(f"{image_id} cannot be decoded")
+        return small
 
 
 def _small(image: Image.Image, side: int, quality: int) -> bytes:

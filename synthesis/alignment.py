@@ -104,7 +104,7 @@ class LabelScorer:
 
 
 def cosines(left: npt.NDArray[np.floating], right: npt.NDArray[np.floating]) -> Float64Array:
-    """Cosines of rows with rows: (n, d) and (n, d) → float64 (n), -1…1; 0 where a row is zeros."""
+    """Cosines of rows with rows: (n, d) or (1, d), and (n, d) → float64 (n), -1…1; 0 where a row is zeros."""
     one, other = left.astype(np.float64), right.astype(np.float64)
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     found: Float64Array = np.clip((one * other).sum(axis=1) / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)

@@ -95,9 +95,10 @@ class Budget:
         """The budget that does not allow a request (`max_requests`, `max_cost`), or None: then it is reckoned with."""
         if self.requests is not None and self.requests < 1:
             return "max_requests"
-        if self.cost is not None and self.price is not None and self._most(request) > self.cost:
+        most = self._most(request)
+        if self.cost is not None and self.price is not None and most > self.cost:
             return "max_cost"
-        self.spend(1, self._most(request))
+        self.spend(1, most)
         return None
 
     def spend(self, requests: int, cost: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from schemas.protocols import Float32Array
-from synthesis.alignment import Float64Array
+from synthesis.alignment import Float64Array, cosines
 from synthesis.config import VerifyConfig
 
 #: Scores are rounded before they are compared: their last bits differ between machines.
@@ -68,11 +68,10 @@ def judge(vector: Float32Array, triplet: Mapping[str, Any], images: PageImages, 
     """
     query, target = _ends(triplet, images)
     others = np.arange(len(images.ids)) != query
-    by_text = np.round(_cosines(vector, images.texts), _DECIMALS)
-    by_image = np.round(_cosines(images.sketches[query], images.sketches), _DECIMALS)
+    by_text = _scores(vector, images.texts)
+    by_image = _scores(images.sketches[query], images.sketches)
     both = np.round(config.text_weight * by_text + (1 - config.text_weight) * by_image, _DECIMALS)
-    ranks = [1 + int((scores[others] > scores[target]).sum()) for scores in (by_text, by_image, both)]
-    alone = [int((scores[others] >= scores[target]).sum()) == 1 for scores in (by_text, by_image, both)]
+    ranks, alone = zip(*(_rank(scores[others], scores[target]) for scores in (by_text, by_image, both)), strict=True)
     count = int(others.sum())
     if count < config.min_candidates or not images.texts[target].any():
         verdict = "unchecked"
@@ -94,9 +93,8 @@ def caption_rank(
     count = int(others.sum())
     if count < config.min_candidates or not images[target].any():
         return None
-    scores = np.round(_cosines(vector, images), _DECIMALS)
-    rank = 1 + int((scores[others] > scores[target]).sum())
-    alone = int((scores[others] >= scores[target]).sum()) == 1
+    scores = _scores(vector, images)
+    rank, alone = _rank(scores[others], scores[target])
     return CaptionRank(rank, rank > _last_good(count, config), alone)
 
 
@@ -108,9 +106,12 @@ def _ends(triplet: Mapping[str, Any], images: PageImages) -> tuple[int, int]:
     return images.ids.index(triplet["query_image_id"]), images.ids.index(triplet["target_image_id"])
 
 
-def _cosines(vector: Float32Array, rows: Float32Array) -> Float64Array:
-    """Cosines in float64 (n); 0 for rows of zeros."""
-    left, right = vector.astype(np.float64), rows.astype(np.float64)
-    lengths = np.linalg.norm(right, axis=1) * np.linalg.norm(left)
-    found: Float64Array = (right * left).sum(axis=1) / np.where(lengths > 0, lengths, 1.0)
+def _scores(vector: Float32Array, rows: Float32Array) -> Float64Array:
+    """Cosines of a vector (d) with rows (n, d): float64 (n), rounded."""
+    found: Float64Array = np.round(cosines(vector[None], rows), _DECIMALS)
     return found
+
+
+def _rank(others: Float64Array, score: float) -> tuple[int, bool]:
+    """Rank of a score among others, itself among them, and whether it is alone at it or above."""
+    return 1 + int((others > score).sum()), int((others >= score).sum()) == 1
