@@ -15,6 +15,7 @@ from lensmith.batch_requests import waiting_count
 from lensmith.compare_command import compare_command
 from lensmith.dataset_commands import export_command, push_command, take_down_command
 from lensmith.demo_command import demo_command
+from lensmith.embed_command import embed_command
 from lensmith.evaluate_command import evaluate_command
 from lensmith.failures import error_of_os, error_of_store, store_errors
 from lensmith.judge_command import judge_command
@@ -47,7 +48,7 @@ from lensmith.refine_command import refine_command
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
-from lensmith.train_commands import embed_command, train_command
+from lensmith.train_command import train_command
 from lensmith.watch_commands import config_command, doctor_command, report_command, status_command
 from schemas.errors import LensmithError
 

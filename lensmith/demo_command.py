@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -14,8 +15,7 @@ from beam_jobs.workspace import Workspace
 from lensmith.report import report, write_scores
 from lensmith.run import RunOptions, run
 from lensmith.settings import load_settings
-from lensmith.train_commands import dataset_features, train_on
-from mining.annotation import AnnotateConfig
+from lensmith.train_command import train_on
 from schemas.errors import ConfigurationError
 
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -46,7 +46,7 @@ def demo_command(
     run(RunOptions(output=output, inputs=(str(archives),)), settings, console)
     dataset, model = Path(output) / "dataset", Path(output) / "model"
     if not (model / "model.json").exists():
-        train_on(dataset, model, {"steps": steps}, lambda text: console.print(text, highlight=False))
+        train_on(dataset, model, {"run": {"steps": steps}}, lambda text: console.print(text, highlight=False))
     _score(Workspace(output), dataset, model, console)
     path = report(Workspace(output))
     minutes = (time.monotonic() - began) / 60
@@ -54,16 +54,19 @@ def demo_command(
 
 
 def _score(workspace: Workspace, dataset: Path, folder: Path, console: Console) -> None:
+    from lensmith.training_models import surroundings
+    from training.models.make import from_pretrained
+    from training.run import scored_split
     from training.scoring import METRICS, compare
-    from training.train import load
 
-    triplets, features = dataset_features(dataset, "test", AnnotateConfig())
-    if not triplets:
+    if not any((dataset / "ids").glob("test-*.parquet")):
         console.print("the test split is empty: there is nothing to score", highlight=False)
         return
-    model, _ = load(folder)
-    scored = compare(model, triplets, sorted(features.images), features)
-    table = Table("model", *METRICS, title=f"{len(triplets)} test queries, {len(features.images)} images")
+    model = from_pretrained(folder)
+    with TemporaryDirectory() as work:
+        split = scored_split(dataset, "test", model, Path(work), surroundings(lambda _: None))
+        scored = compare(model, split)
+    table = Table("model", *METRICS, title=f"{len(split.rows)} test queries, {len(split.gallery)} images")
     for name, metrics in scored.items():
         table.add_row(name, *(f"{metrics[metric]:.1f}" for metric in METRICS))
     Console().print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,16 @@ import numpy as np
 from evaluation.embeddings import Embeddings
 from evaluation.task import Box, ImageFile, QueryInput, Task
 from evaluation.templates import Template
-from lensmith.train_commands import image_features, text_features, towers_of
+from lensmith.training_models import surroundings
 from mining.annotation import AnnotateConfig
 from mining.decoding import UndecodableError, decode
 from schemas.errors import ConfigurationError
 from schemas.protocols import Float32Array
-from training.dataset import read_images
-
-_BATCH = 256
-
+from training.data.image_store import GivenImages, read_images
+from training.data.sources import Sources
+from training.embedding import embed
+from training.items import Item
+from training.run import still_sources
 
 #: Gives the files of images with a key each (`image_key`), every one once.
 Contents = Callable[[Iterable[ImageFile]], Iterator[tuple[str, bytes]]]
@@ -31,35 +33,63 @@ def embed_task(task: Task, model: Path, contents: Contents, template: Template |
 
     `contents` is `folder_images` or `dataset_images`. Raises ConfigurationError for images that are not there.
     """
-    from training.train import load
+    from training.models.make import from_pretrained
 
-    network, about = load(model)
-    towers = towers_of(about)
+    network = from_pretrained(model)
     queries, gallery = _query_inputs(task), _gallery_images(task)
     texts = {one: template.render(asked.fields) if template else [] for one, asked in queries.items()}
     files = dict.fromkeys([*gallery.values(), *(asked.image for asked in queries.values() if asked.image)])
-    seen = image_features(contents(files), towers)
-    read = text_features((text for found in texts.values() for text in found), towers) if any(texts.values()) else {}
-    ids = list(queries)
-    shown_images = [queries[one].image for one in ids]
-    vectors = {
-        name: _embed_queries(network, shown_images if looks else [None] * len(ids), said, seen, read)
-        for name, looks, said in (
-            ("both", True, [texts[one] for one in ids]),
-            ("text only", False, [texts[one] for one in ids]),
-            ("image only", True, [[] for _ in ids]),
-        )
-        if _complete(queries, texts, name)
-    }
-    shown_gallery = [image_key(file) for file in gallery.values()]
-    return Embeddings(
-        tuple(ids),
-        vectors.pop("both"),
-        tuple(gallery),
-        _forward(network, [seen[key] for key in shown_gallery], None),
-        # A control is one only where a query has two halves.
-        vectors if len(vectors) == 2 else {},
-    )
+    with TemporaryDirectory() as folder:
+        store = _StoredImages(contents(files), Path(folder))
+        every = [text for found in texts.values() for text in found]
+        sources = still_sources(network, store, every, Path(folder), "task", surroundings(lambda _: None))
+        numbers = {
+            one: int(number) for one, number in zip(files, store.numbers([image_key(f) for f in files]), strict=True)
+        }
+        shown = [numbers[asked.image] if asked.image else None for asked in queries.values()]
+        said = list(texts.values())
+        vectors = {
+            name: _embed_queries(network, seen, heard, sources)
+            for name, seen, heard in (
+                ("both", shown, said),
+                ("text only", [None] * len(shown), said),
+                ("image only", shown, [[] for _ in shown]),
+            )
+            if _complete(queries, texts, name)
+        }
+        found = embed(network, [Item(numbers[file]) for file in gallery.values()], sources)
+    # A control is one only where a query has two halves.
+    both = vectors.pop("both")
+    return Embeddings(tuple(queries), both, tuple(gallery), found, vectors if len(vectors) == 2 else {})
+
+
+class _StoredImages(GivenImages):
+    """Images written beside each other in one file, so that a benchmark's need not fit into memory."""
+
+    def __init__(self, contents: Iterator[tuple[str, bytes]], folder: Path) -> None:
+        names, self._spans = [], []
+        self._path = folder / "images"
+        with self._path.open("wb") as sink:
+            for name, data in contents:
+                names.append(name)
+                self._spans.append((sink.tell(), len(data)))
+                sink.write(data)
+        self._numbers = {name: number for number, name in enumerate(names)}
+        super().__init__((), names)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def number(self, name: str) -> int:
+        """The number of an image that was written."""
+        return self._numbers[name]
+
+    def file(self, number: int) -> bytes:
+        """See `ImageStore`."""
+        start, length = self._spans[number]
+        with self._path.open("rb") as source:
+            source.seek(start)
+            return source.read(length)
 
 
 def _complete(queries: dict[str, QueryInput], texts: dict[str, list[str]], name: str) -> bool:
@@ -110,7 +140,8 @@ def dataset_images(dataset: Path, split: str) -> Contents:
 
     def contents(files: Iterable[ImageFile]) -> Iterator[tuple[str, bytes]]:
         wanted = {image_key(one) for one in files}
-        return ((one, data) for one, data in read_images(dataset, split) if one in wanted)
+        stored = sorted((dataset / "images").glob(f"{split}-*.parquet"))
+        return ((one, data) for one, data in read_images(stored) if one in wanted)
 
     return contents
 
@@ -145,32 +176,16 @@ def cut_out(data: bytes, box: Box) -> bytes:
 
 
 def _embed_queries(
-    network: Any,
-    images: Sequence[ImageFile | None],
-    texts: Sequence[Sequence[str]],
-    seen: dict[str, Float32Array],
-    read: dict[str, Float32Array],
+    network: Any, images: Sequence[int | None], texts: Sequence[Sequence[str]], sources: Sources
 ) -> Float32Array:
-    """One vector a query: the mean of its texts' unit features, made unit length again, if it has several."""
-    halves = [seen[image_key(one)] for one in images if one is not None]
-    pictures = halves if len(halves) == len(images) else None
+    """One vector a query: the mean of its texts' unit vectors, made unit length again, if it has several."""
     count = max((len(one) for one in texts), default=0)
     if not count:
-        return _forward(network, pictures, None)
-    each = [_forward(network, pictures, [read[one[number]] for one in texts]) for number in range(count)]
-    mean = np.mean([one / np.linalg.norm(one, axis=1, keepdims=True) for one in each], axis=0)
+        return embed(network, [Item(one) for one in images], sources)
+    each = [
+        embed(network, [Item(one, said[number]) for one, said in zip(images, texts, strict=True)], sources)
+        for number in range(count)
+    ]
+    mean = np.mean(each, axis=0)
     found: Float32Array = (mean / np.linalg.norm(mean, axis=1, keepdims=True)).astype(np.float32)
     return found
-
-
-def _forward(network: Any, images: Sequence[Float32Array] | None, texts: Sequence[Float32Array] | None) -> Float32Array:
-    import torch
-
-    size = len(images if images is not None else texts or ())
-    found = []
-    with torch.inference_mode():
-        for start in range(0, size, _BATCH):
-            part = slice(start, start + _BATCH)
-            halves = [None if one is None else torch.from_numpy(np.stack(one[part])) for one in (images, texts)]
-            found.append(network(*halves).numpy())
-    return np.concatenate(found).astype(np.float32)

@@ -13,8 +13,8 @@ import numpy as np
 
 from evaluation.task import ImageFile
 from lensmith.evaluate_model import folder_images, image_key
+from lensmith.image_features import image_features
 from lensmith.refine_samples import Annotations, Sample, dumped, refined_entry, similar
-from lensmith.train_commands import image_features
 from mining.annotation import AnnotateConfig
 from schemas.errors import ConfigurationError
 from schemas.ids import digest

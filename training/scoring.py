@@ -1,47 +1,80 @@
-"""Recall and mAP of a model on a dataset's own split, beside controls that see only one half of the query."""
+"""A retriever's scores on a split of a dataset: the evaluator's metrics of each target among the split's images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from evaluation.metrics import average_precision, found_within
-from evaluation.ranking import Gallery, target_ranks
+from evaluation.benchmarks.target_search import Row as Query
+from evaluation.benchmarks.target_search import target_part
+from evaluation.embeddings import Embeddings
+from evaluation.result import Result
+from evaluation.score import evaluate
+from evaluation.task import ImageFile, Task
 from schemas.protocols import Float32Array
-from training.dataset import Triplet
-from training.fusion_model import FusionModel, encode
-from training.train import Features
+from training.data.sources import Sources
+from training.embedding import embed
+from training.items import Item, Row
+from training.models.interface import Retriever
 
 METRICS = ("R@1", "R@5", "R@10", "mAP@10")
 
 
-def score(
-    queries: Float32Array, images: Float32Array, triplets: Sequence[Triplet], ids: Sequence[str]
-) -> dict[str, float]:
-    """Percentages of `METRICS`: queries float32 (n, d) in a gallery float32 (m, d) from which the query image is taken
-    out. Images that tie with the target go before it: the lower bounds of the evaluator's benchmark `lensmith`."""
-    places = {image_id: index for index, image_id in enumerate(ids)}
-    targets = np.array([places[one.target_image_id] for one in triplets])
-    ranks = []
-    for start, scores in Gallery(images).score_blocks(queries):
-        part = slice(start, start + len(scores))
-        scores[np.arange(len(scores)), [places[one.query_image_id] for one in triplets[part]]] = -np.inf
-        ranks.append(target_ranks(scores, targets[part])[:, 1])
-    found = np.concatenate(ranks)
-    values = [found_within(found, k) for k in (1, 5, 10)] + [average_precision(found[:, None], 1, 10)]
-    return {name: 100.0 * float(value.mean()) for name, value in zip(METRICS, values, strict=True)}
+@dataclass(frozen=True)
+class ScoredSplit:
+    """Queries of a split (each row with its first text) in the gallery of its images."""
+
+    rows: Sequence[Row]
+    sources: Sources
+
+    @property
+    def gallery(self) -> range:
+        """Numbers of the gallery's images: all of the split's."""
+        return range(len(self.sources.images))
+
+    def task(self) -> Task:
+        """What the evaluator measures: R@k, mAP@10 and mAP of the target, the query's own image taken out."""
+        queries = [Query(one.row_id, str(one.query), str(one.target), one.texts[0]) for one in self.rows]
+        gallery = tuple(str(number) for number in self.gallery)
+        part = target_part(Path("the split"), queries, gallery, "the split's images", lambda name: ImageFile((name,)))
+        return Task("lensmith", "official", "validation", (part,))
+
+    def evaluate(self, queries: Float32Array, gallery: Float32Array) -> Result:
+        """Metrics of query embeddings (n, d) against the gallery's (m, d)."""
+        ids = tuple(one.row_id for one in self.rows)
+        return evaluate(self.task(), Embeddings(ids, queries, tuple(str(one) for one in self.gallery), gallery), None)
 
 
-def compare(
-    model: FusionModel, triplets: Sequence[Triplet], ids: Sequence[str], features: Features
-) -> Mapping[str, dict[str, float]]:
-    """Scores of the trained model, of the same model with the text alone, and of the image tower alone."""
-    shown, asked = features.of_images(ids), features.of_images([one.query_image_id for one in triplets])
-    texts = features.of_texts([one.instruction for one in triplets])
-    gallery = encode(model, shown, None)
-    return {
-        "image and text": score(encode(model, asked, texts), gallery, triplets, ids),
-        "text only": score(encode(model, None, texts), gallery, triplets, ids),
-        "image only": score(asked, shown, triplets, ids),
+def scores(model: Retriever, split: ScoredSplit) -> dict[str, float]:
+    """Every metric of a model, in percent."""
+    queries = [Item(one.query, one.texts[0]) for one in split.rows]
+    return dict(split.evaluate(embed(model, queries, split.sources), _gallery(model, split)).metrics)
+
+
+def compare(model: Retriever, split: ScoredSplit) -> Mapping[str, dict[str, float]]:
+    """Scores of a model beside itself with one half of each query, and beside the bare image tower."""
+    gallery = _gallery(model, split)
+    halves = {
+        "image and text": [Item(one.query, one.texts[0]) for one in split.rows],
+        "text only": [Item(None, one.texts[0]) for one in split.rows],
+        "image only": [Item(one.query) for one in split.rows],
     }
+    return {
+        name: dict(split.evaluate(embed(model, items, split.sources), gallery).metrics)
+        for name, items in halves.items()
+    }
+
+
+def image_tower_scores(split: ScoredSplit) -> dict[str, float]:
+    """Scores of the bare features of the query images: what is found without any training."""
+    assert split.sources.image_features is not None
+    features = split.sources.image_features.pooled(list(split.gallery)).numpy()
+    unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    return dict(split.evaluate(unit[[one.query for one in split.rows]], unit).metrics)
+
+
+def _gallery(model: Retriever, split: ScoredSplit) -> Float32Array:
+    return embed(model, [Item(number) for number in split.gallery], split.sources)

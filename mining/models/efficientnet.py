@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mining.models.onnx_sessions import conversion_torch, converted, export, package_file, session
+from mining.models.onnx_sessions import conversion_torch, converted, export, session
 from schemas.errors import ConfigurationError, MissingPackageError
+from schemas.package_files import package_file
 from schemas.protocols import Float32Array, UInt8Array
 
 _WHY = "the image model of the preset local"

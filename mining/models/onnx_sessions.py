@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,6 @@ def cache_folder() -> Path:
     if own:
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lensmith"
-
-
-def package_file(package: str, extra: str, why: str, *parts: str) -> Path:
-    """A file inside an installed package, found without importing it. Raises MissingPackageError."""
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        path = Path(folder).joinpath(*parts)
-        if path.exists():
-            return path
-    raise MissingPackageError(package, extra, why)
 
 
 def converted(name: str, source: Path, convert: Callable[[Path], None]) -> Path:

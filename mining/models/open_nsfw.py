@@ -7,7 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from mining.models.onnx_sessions import package_file, session
+from mining.models.onnx_sessions import session
+from schemas.package_files import package_file
 from schemas.protocols import Float32Array, UInt8Array
 
 _MEANS = np.array([104, 117, 123], np.float32)

@@ -19,9 +19,10 @@ from mining.decoding import decode, square, stretched
 from mining.models import onnx_sessions
 from mining.models.efficientnet import EfficientNetLite0, imagenet_labels
 from mining.models.minilm import MiniLM
-from mining.models.onnx_sessions import cache_folder, converted, package_file
+from mining.models.onnx_sessions import cache_folder, converted
 from mining.models.open_nsfw import OpenNsfw
 from schemas.errors import ConfigurationError, MissingPackageError
+from schemas.package_files import package_file
 from schemas.protocols import ImageEncoder, SafetyScorer, TextEncoder
 
 

@@ -1,0 +1,52 @@
+"""The command that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from schemas.errors import ConfigurationError, MissingPackageError
+
+
+def train_on(
+    dataset: Path, output: Path, settings: Mapping[str, Any], say: Callable[[str], None], resume: bool = False
+) -> None:
+    """Train on a dataset and keep the model in `output`; with `resume`, from its last checkpoint."""
+    try:
+        from lensmith.training_models import surroundings
+        from training.config import train_config
+        from training.run import train
+    except ImportError as error:
+        raise MissingPackageError(str(error.name), "train", "training") from error
+    train(dataset, output, train_config(settings), surroundings(say), resume)
+
+
+def read_settings(config: Path | None) -> dict[str, Any]:
+    """The mapping in a YAML file; without one nothing. Raises ConfigurationError."""
+    if config is None:
+        return {}
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"cannot read the configuration {config}: {reason}.") from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{config} must hold a mapping of sections, such as `run: {{steps: 300}}`.")
+    return {str(key): value for key, value in settings.items()}
+
+
+def train_command(
+    dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset: OUT/dataset of a run.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder of the model.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML file: model, data, objectives, run, stages.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --output.")] = False,
+) -> None:
+    """Train a retriever on a dataset: by default a small fusion model over features of frozen towers."""
+    train_on(dataset, output, read_settings(config), typer.echo, resume)
+    typer.echo(f"{output}: trained")

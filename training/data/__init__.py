@@ -1,0 +1,1 @@
+"""Datasets as training reads them: rows in windows, images by number, features computed once, batches by step."""

@@ -1,0 +1,45 @@
+"""What loader workers make inputs of: images, features that are there already, and how pictures are varied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from training.data.feature_store import FeatureStore
+from training.data.image_store import HashIndex, ImageStore, picture
+
+#: A picture and a generator to a varied picture.
+Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Images by number, and where a tower is frozen its features of them and of texts."""
+
+    images: ImageStore
+    image_features: FeatureStore | None = None
+    text_features: FeatureStore | None = None
+    text_index: HashIndex | None = None
+    augment: Augmentation | None = None
+    #: Features of other models by name, such as a teacher's.
+    others: Mapping[str, FeatureStore] = field(default_factory=dict)
+
+    def pictures(self, numbers: Sequence[int], draw: np.random.Generator | None) -> list[Image.Image]:
+        """RGB pictures; varied where a generator is given and an augmentation is set."""
+        found = []
+        for number in numbers:
+            one = picture(self.images.file(number), self.images.describe(number))
+            found.append(self.augment(one, draw) if self.augment is not None and draw is not None else one)
+        return found
+
+    def text_numbers(self, texts: Sequence[str]) -> list[int]:
+        """Numbers of texts in `text_features`, all of which must be there."""
+        assert self.text_index is not None
+        numbers = self.text_index.numbers(texts)
+        missing = [text for text, number in zip(texts, numbers, strict=True) if number < 0]
+        if missing:
+            raise KeyError(f"no features of the text {missing[0]!r}")
+        return [int(one) for one in numbers]

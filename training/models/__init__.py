@@ -1,0 +1,1 @@
+"""Retrievers: an image, a text or both to one vector of unit length."""

@@ -1,0 +1,1 @@
+"""Objectives: what a training optimises, one module each, combined by weights."""

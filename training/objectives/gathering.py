@@ -1,0 +1,35 @@
+"""Rows of all processes in each of them, with gradients."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Rows (n, …) of all processes, (processes x n, …), in the order of their ranks; all have as many.
+
+    Gradients go back to the process that a row came from. With each process's loss the mean over its own rows and
+    gradients averaged over processes, as DistributedDataParallel does, they are those of the mean over all rows.
+    """
+    if processes() == 1:
+        return rows
+    if not rows.dtype.is_floating_point or not rows.requires_grad:
+        parts = [torch.empty_like(rows) for _ in range(processes())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(list(all_gather(rows.contiguous())))  # type: ignore[no-untyped-call]
+
+
+def own_rows(count: int) -> Tensor:
+    """Where this process's `count` rows stand among the gathered ones, int64 (count)."""
+    rank = dist.get_rank() if processes() > 1 else 0
+    return torch.arange(count) + rank * count

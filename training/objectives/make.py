@@ -1,0 +1,19 @@
+"""Objectives by their configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from training.objectives.config import ObjectivesConfig
+from training.objectives.info_nce import InfoNce
+from training.objectives.interface import Objective
+
+#: The section of a configuration → what makes the objective of it.
+_MADE: dict[str, Callable[[Any], Objective]] = {"info_nce": InfoNce}
+
+
+def make_objectives(config: ObjectivesConfig) -> tuple[dict[str, Objective], dict[str, float]]:
+    """The objectives that a configuration names, and their weights."""
+    named = {name: section for name in _MADE if (section := getattr(config, name)) is not None}
+    return {name: _MADE[name](one) for name, one in named.items()}, {name: one.weight for name, one in named.items()}

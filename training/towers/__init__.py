@@ -1,0 +1,1 @@
+"""Towers: what turns images or texts alone into features, frozen or trained."""
