@@ -35,6 +35,10 @@ class Sources:
             found.append(self.augment(one, draw) if self.augment is not None and draw is not None else one)
         return found
 
+    def has_texts(self, texts: Sequence[str]) -> bool:
+        """Whether features of all these texts are there: texts that an objective makes of a batch have none."""
+        return self.text_index is not None and bool((self.text_index.numbers(texts) >= 0).all())
+
     def text_numbers(self, texts: Sequence[str]) -> list[int]:
         """Numbers of texts in `text_features`, all of which must be there."""
         assert self.text_index is not None

@@ -87,7 +87,7 @@ class TwoTowers(Retriever):
     def _text_inputs(self, texts: list[str], sources: Sources) -> Any:
         if not texts:
             return None
-        if sources.text_features is not None:
+        if sources.text_features is not None and sources.has_texts(texts):
             return {"features": sources.text_features.of(sources.text_numbers(texts))}
         return {"prepared": self.text_tower.prepare(texts)}
 

@@ -24,6 +24,46 @@ class InfoNceConfig(_Objective):
     )
 
 
+class _Contrastive(_Objective):
+    temperature: float = Field(default=0.05, gt=0, description="temperature at the start")
+    learn_temperature: bool = Field(default=True, description="whether it is learned, down to 0.01")
+
+
+class MemoryBankConfig(_Contrastive):
+    """Queries against embeddings of the split's images that the stage's first model made once."""
+
+    images: int | None = Field(
+        default=100_000, ge=2, description="images of the bank at most, chosen by the seed; null is all of the split"
+    )
+    moving_targets: bool = Field(
+        default=False, description="lets the stage train what makes targets too: the bank then grows stale"
+    )
+
+
+class SlerpCaptionsConfig(_Contrastive):
+    """Triplets of captioned images and their neighbours in the batch."""
+
+    templates: float = Field(
+        default=0.75, ge=0, le=1, description="share of the texts that name both captions; the others are the caption"
+    )
+    toward: float = Field(
+        default=0.5, ge=0, le=1, description="where the reference lies between the image (0) and its neighbour (1)"
+    )
+    words: int = Field(default=24, ge=1, description="words of a caption that are used, from its beginning")
+
+
+class UncertaintyConfig(_Contrastive):
+    """Queries against targets with noise, at first more and later less than against the targets as they are."""
+
+    noise: float = Field(default=1.0, ge=0, description="strength of the noise; 1 is the paper's")
+    length: float = Field(
+        default=4.0, gt=0, description="length of the features to which noise is added: longer ones get more of it"
+    )
+    decay: float = Field(
+        default=1.0, ge=0, description="how fast the noisy part fades: its share falls from 1 to exp(-decay)"
+    )
+
+
 class ObjectivesConfig(BaseModel):
     """Which objectives, and how each is set."""
 
@@ -31,6 +71,15 @@ class ObjectivesConfig(BaseModel):
 
     info_nce: InfoNceConfig | None = Field(
         default_factory=InfoNceConfig, description="InfoNCE over the global batch, with query negatives"
+    )
+    memory_bank: MemoryBankConfig | None = Field(
+        default=None, description="static negatives, for a stage that leaves targets as they are (SPN4CIR)"
+    )
+    slerp_captions: SlerpCaptionsConfig | None = Field(
+        default=None, description="triplets made of images with captions (CoLLM)"
+    )
+    uncertainty: UncertaintyConfig | None = Field(
+        default=None, description="coarse and fine matching of noisy targets (multi-grained uncertainty)"
     )
 
     @model_validator(mode="after")

@@ -115,11 +115,16 @@ NOBODY = -2
 
 
 def masked_cross_entropy(logits: Tensor, own: Tensor, own_ids: Tensor, ids: Tensor) -> Tensor:
-    """Mean cross entropy of logits (n, m) with the positive of row i at column own_i. Other columns that show the
+    """The mean of `masked_losses`."""
+    return masked_losses(logits, own, own_ids, ids).mean()
+
+
+def masked_losses(logits: Tensor, own: Tensor, own_ids: Tensor, ids: Tensor) -> Tensor:
+    """Cross entropy (n) of logits (n, m) with the positive of row i at column own_i. Other columns that show the
     row's own target (ids_j = own_ids_i) or are `NOBODY` are no negatives."""
     same = (own_ids[:, None] == ids[None, :]) | (ids == NOBODY)[None, :]
     same[torch.arange(len(own), device=own.device), own] = False
-    return nn.functional.cross_entropy(logits.masked_fill(same, float("-inf")), own)
+    return nn.functional.cross_entropy(logits.masked_fill(same, float("-inf")), own, reduction="none")
 
 
 def check_hard_negatives(config: InfoNceConfig | None, has_any: bool) -> None:

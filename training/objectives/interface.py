@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from training.data.sources import Sources
-from training.items import ItemList, RowBatch
+from training.items import ItemList, Row, RowBatch
+from training.models.interface import Retriever
+
+
+@dataclass(frozen=True)
+class StageStart:
+    """What an objective may know when a stage begins, before its first step; after a resume it is the same again."""
+
+    #: The model with the weights that the stage begins with, not those of a checkpoint within it.
+    retriever: Retriever
+    sources: Sources
+    #: All rows of the stage, in order; read from the dataset anew with every call.
+    rows: Callable[[], Iterator[Row]]
+    #: A folder of this objective in this stage, made when it is needed. A resumed stage finds in it what was there.
+    folder: Path
+    seed: int = 0
+    say: Callable[[str], None] = print
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,10 @@ class Objective(nn.Module):
 
     #: Other models' features that it reads from `Sources.others`, by name.
     needs: Sequence[str] = ()
+
+    def begin(self, start: StageStart) -> None:
+        """Called in every process before a stage trains; the others wait until the first has done it, and find what it
+        made. Raises ConfigurationError for data or a stage that the objective cannot work with."""
 
     def plan(self, batch: RowBatch, items: ItemList, sources: Sources) -> dict[str, Any]:
         """Put items on the list; what `forward` needs to find them again."""

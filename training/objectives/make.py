@@ -8,9 +8,17 @@ from typing import Any
 from training.objectives.config import ObjectivesConfig
 from training.objectives.info_nce import InfoNce
 from training.objectives.interface import Objective
+from training.objectives.memory_bank import MemoryBank
+from training.objectives.slerp_captions import SlerpCaptions
+from training.objectives.uncertainty import Uncertainty
 
 #: The section of a configuration → what makes the objective of it.
-_MADE: dict[str, Callable[[Any], Objective]] = {"info_nce": InfoNce}
+_MADE: dict[str, Callable[[Any], Objective]] = {
+    "info_nce": InfoNce,
+    "memory_bank": MemoryBank,
+    "slerp_captions": SlerpCaptions,
+    "uncertainty": Uncertainty,
+}
 
 
 def make_objectives(config: ObjectivesConfig) -> tuple[dict[str, Objective], dict[str, float]]:
