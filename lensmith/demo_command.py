@@ -55,8 +55,8 @@ def demo_command(
 
 def _score(workspace: Workspace, dataset: Path, folder: Path, console: Console) -> None:
     from lensmith.training_models import surroundings
+    from training.model_sources import scored_split
     from training.models.make import from_pretrained
-    from training.run import scored_split
     from training.scoring import METRICS, compare
 
     if not any((dataset / "ids").glob("test-*.parquet")):

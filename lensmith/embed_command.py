@@ -26,8 +26,8 @@ def embed_command(
     from training.data.image_store import FolderImages
     from training.embedding import embed
     from training.items import Item
+    from training.model_sources import still_sources
     from training.models.make import from_pretrained
-    from training.run import still_sources
 
     network = from_pretrained(model)
     asked, shown = _table(queries), _table(gallery)

@@ -22,7 +22,7 @@ from training.data.image_store import GivenImages, read_images
 from training.data.sources import Sources
 from training.embedding import embed
 from training.items import Item
-from training.run import still_sources
+from training.model_sources import still_sources
 
 #: Gives the files of images with a key each (`image_key`), every one once.
 Contents = Callable[[Iterable[ImageFile]], Iterator[tuple[str, bytes]]]

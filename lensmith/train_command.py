@@ -8,21 +8,34 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
 
 from schemas.errors import ConfigurationError, MissingPackageError
 
+#: Packages that training needs and that may be missing.
+_NEEDED = frozenset({"torch", "transformers", "accelerate", "safetensors", "tokenizers"})
+
 
 def train_on(
-    dataset: Path, output: Path, settings: Mapping[str, Any], say: Callable[[str], None], resume: bool = False
+    dataset: Path,
+    output: Path,
+    settings: Mapping[str, Any],
+    say: Callable[[str], None],
+    resume: bool = False,
+    console: Console | None = None,
 ) -> None:
-    """Train on a dataset and keep the model in `output`; with `resume`, from its last checkpoint."""
+    """Train on a dataset and keep the model in `output`; with `resume`, from its last checkpoint. Where `console` is a
+    terminal, progress is drawn there."""
     try:
         from lensmith.training_models import surroundings
         from training.config import train_config
         from training.run import train
     except ImportError as error:
-        raise MissingPackageError(str(error.name), "train", "training") from error
-    train(dataset, output, train_config(settings), surroundings(say), resume)
+        package = (error.name or "").partition(".")[0]
+        if package not in _NEEDED:
+            raise
+        raise MissingPackageError(package, "train", "training") from error
+    train(dataset, output, train_config(settings), surroundings(say, console), resume)
 
 
 def read_settings(config: Path | None) -> dict[str, Any]:
@@ -48,5 +61,9 @@ def train_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --output.")] = False,
 ) -> None:
     """Train a retriever on a dataset: by default a small fusion model over features of frozen towers."""
-    train_on(dataset, output, read_settings(config), typer.echo, resume)
-    typer.echo(f"{output}: trained")
+    train_on(dataset, output, read_settings(config), typer.echo, resume, Console(stderr=True))
+    from training.processes import is_first, leave
+
+    if is_first():
+        typer.echo(f"{output}: trained")
+    leave()

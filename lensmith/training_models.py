@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from lensmith.image_features import image_features
 from mining.annotation import AnnotateConfig, load_models
-from training.run import Surroundings
+from training.surroundings import Surroundings
 from training.towers.load_towers import LOCAL_IMAGES, LOCAL_TEXTS
 
 
-def surroundings(say: Callable[[str], None]) -> Surroundings:
+def surroundings(say: Callable[[str], None], console: Console | None = None) -> Surroundings:
     """What the commands give a training: local towers run over onnxruntime where they are frozen."""
     config = AnnotateConfig(safety_model=None)
 
@@ -24,4 +25,4 @@ def surroundings(say: Callable[[str], None]) -> Surroundings:
     def of_texts(texts: list[str]) -> torch.Tensor:
         return torch.from_numpy(load_models(config).texts.encode(texts))
 
-    return Surroundings(say, {LOCAL_IMAGES: of_images}, {LOCAL_TEXTS: of_texts})
+    return Surroundings(say, {LOCAL_IMAGES: of_images}, {LOCAL_TEXTS: of_texts}, console=console)

@@ -25,41 +25,40 @@ def cached_loss(
     step: Step,
     backward: Callable[[Tensor], None],
     no_sync: Callable[[], AbstractContextManager[Any]],
-    around: Callable[[], AbstractContextManager[Any]],
+    divisor: int = 1,
 ) -> Tensor:
     """A scalar with the loss's value whose backward pass finishes the gradients.
 
     `wrapped` is the learner as it is called, `backward` what stands for `Tensor.backward`, `no_sync` keeps gradients
-    in this process, `around` is the context of a forward pass (autocast).
+    in this process. `divisor` is what the caller divides the scalar by before its backward pass, as it does where
+    gradients of several batches are added; everything that goes backward here is divided by it too.
     """
     states, parts = [], []
-    with torch.no_grad(), around():
+    with torch.no_grad():
         for one in chunks:
             states.append(_chance())
             parts.append(learner(chunks=[one], plans=None, step=None))
     embeddings = torch.cat(parts).detach().requires_grad_()
     with no_sync():
         loss = learner.loss(embeddings, plans, step)
-        backward(loss)
+        backward(loss / divisor)
     assert embeddings.grad is not None
-    gradients = torch.split(embeddings.grad, [len(one) for one in parts])
+    gradients = torch.split(embeddings.grad * divisor, [len(one) for one in parts])
     last = len(chunks) - 1
     for number, (one, state, gradient) in enumerate(zip(chunks, states, gradients, strict=True)):
         if number < last:
             with no_sync():
-                backward(_again(wrapped, one, state, gradient, around))
+                backward(_again(wrapped, one, state, gradient) / divisor)
             continue
         # The value is the loss's, the gradient the last chunk's: whoever trains calls backward on it as on any loss.
-        surrogate = _again(wrapped, one, state, gradient, around)
+        surrogate = _again(wrapped, one, state, gradient)
         return loss.detach() + surrogate - surrogate.detach()
     raise ValueError("a batch has at least one chunk")
 
 
-def _again(
-    wrapped: nn.Module, chunk: Any, state: Any, gradient: Tensor, around: Callable[[], AbstractContextManager[Any]]
-) -> Tensor:
+def _again(wrapped: nn.Module, chunk: Any, state: Any, gradient: Tensor) -> Tensor:
     """A scalar whose gradient is the chain rule through one chunk."""
-    with _with_chance(state), around():
+    with _with_chance(state):
         embedded: Tensor = wrapped(chunks=[chunk], plans=None, step=None)
     return (embedded * gradient).sum()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from training.models.interface import Retriever
 from training.objectives.interface import Objective, Step
+from training.processes import processes
 
 
 class Learner(nn.Module):
@@ -25,18 +27,33 @@ class Learner(nn.Module):
 
     def forward(self, chunks: list[Any], plans: Mapping[str, Any] | None, step: Step | None) -> Tensor:
         """With plans the loss, a scalar; without them embeddings float32 (n, width) of the chunks' items."""
-        embeddings = torch.cat([self.retriever(one) for one in chunks]).float()
-        if plans is None or step is None:
-            # Every parameter takes part in every backward pass, as DistributedDataParallel wants it.
-            idle = [one for one in self.objectives.parameters() if one.requires_grad]
-            return embeddings + 0.0 * sum((one.sum() for one in idle), torch.zeros((), device=embeddings.device))
-        return self.loss(embeddings, plans, step)
+        embeddings = torch.cat([self.retriever(one).float() for one in chunks])
+        found = embeddings if plans is None or step is None else self.loss(embeddings, plans, step)
+        return found + self._idle() if processes() > 1 and torch.is_grad_enabled() else found
 
     def loss(self, embeddings: Tensor, plans: Mapping[str, Any], step: Step) -> Tensor:
-        """The weighted sum of the objectives."""
+        """The weighted sum of the objectives, in float32 also where the model computes in bfloat16: similarities over
+        a temperature would lose their order."""
         total = torch.zeros((), device=embeddings.device)
-        for name, objective in self.objectives.items():
-            part = objective(embeddings, plans[name], step)
-            self.parts[name] = part.detach()
-            total = total + self._weights[name] * part
+        with torch.autocast(embeddings.device.type, enabled=False):
+            for name, objective in self.objectives.items():
+                part = objective(embeddings, plans[name], step)
+                self.parts[name] = part.detach()
+                total = total + self._weights[name] * part
         return total
+
+    def _idle(self) -> Tensor:
+        """Zero, of every parameter: DistributedDataParallel wants each of them in every backward pass, and a batch
+        without texts, or a chunk without the loss, leaves some out."""
+        return 0.0 * sum((one.sum() for one in self.parameters() if one.requires_grad), torch.zeros(()))
+
+
+def learner_state(learner: Learner) -> dict[str, Tensor]:
+    """Everything of a learner but frozen towers, which come from their source."""
+    state = {f"retriever.{name}": value for name, value in learner.retriever.kept_state().items()}
+    return state | {f"objectives.{name}": value for name, value in learner.objectives.state_dict().items()}
+
+
+def load_learner(learner: Learner, path: Path) -> None:
+    """Restore a file of `learner_state`."""
+    learner.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)

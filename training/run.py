@@ -1,74 +1,79 @@
-"""A training from a dataset's folder to a model's: sources, stages, checkpoints, history."""
+"""A training from a dataset's folder to a model's: stages, checkpoints, history, report."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import EarlyStoppingCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
-from training.config import DataConfig, RunConfig, StageConfig, TrainConfig
+from training.checkpoints import save_whole, write_whole
+from training.config import TrainConfig
 from training.data.batches import BatchPlan
-from training.data.image_store import ImageStore
 from training.data.open_dataset import OpenDataset, open_dataset
 from training.data.sources import Sources
 from training.data.step_batches import BatchMaker, StepBatches
-from training.data.towers_features import ImageEncoders, TextEncoders, frozen_sources
 from training.data.triplet_table import TripletTable
+from training.fitting import fit, threads, validation
 from training.learner import Learner
+from training.loggers import loggers
+from training.model_sources import scored_split, still_sources, training_sources
 from training.models.interface import Retriever
-from training.models.make import DESCRIPTION, WEIGHTS, from_pretrained, make_retriever, save_pretrained
-from training.models.two_towers import TwoTowers
+from training.models.make import (
+    DESCRIPTION,
+    WEIGHTS,
+    from_pretrained,
+    make_retriever,
+    read_description,
+    save_pretrained,
+)
 from training.objectives.info_nce import check_hard_negatives
-from training.objectives.interface import Objective
+from training.objectives.interface import Objective, StageStart
 from training.objectives.make import make_objectives
-from training.scoring import ScoredSplit, scores
-from training.trainer import StepTrainer, threads
+from training.processes import first_before_others, is_first, join, processes, rank, wait
+from training.report.page import write_report
+from training.stages import Stage, check, check_trained, stages_of, trained_only
+from training.surroundings import Surroundings
+
+__all__ = ["HISTORY", "Surroundings", "prepare", "scored_split", "still_sources", "train"]
 
 HISTORY = "history.json"
+REPORT = "report.html"
 _WORK, _LOGS = "_work", "logs"
-_STATE = "training.json"
-_OWN = frozenset({WEIGHTS, DESCRIPTION, HISTORY, _WORK, _LOGS, "README.md", "report.html", "image_tower", "text_tower"})
+_STATE, _DONE = "training.json", "trained.pt"
+_OWN = frozenset({WEIGHTS, DESCRIPTION, HISTORY, REPORT, _WORK, _LOGS, "README.md", "image_tower", "text_tower"})
 VALIDATION = "validation"
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a training is given beside dataset and configuration."""
-
-    say: Callable[[str], None] = print
-    image_encoders: ImageEncoders = field(default_factory=dict)
-    text_encoders: TextEncoders = field(default_factory=dict)
-    #: Where features and indexes are kept; beside the model where it is not said, and removed when it is trained.
-    work: Path | None = None
 
 
 def train(
     dataset: Path, output: Path, config: TrainConfig, around: Surroundings | None = None, resume: bool = False
 ) -> Retriever:
     """Train on a dataset and keep the model in `output`; with `resume` from its last checkpoint, to the weights that
-    an undisturbed run gives.
+    an undisturbed run gives. Processes that torchrun or `accelerate launch` started train together.
 
     Raises ConfigurationError for a dataset, folder or setting that does not fit, RunFailedError for a loss that is no
     number and for memory that runs out.
     """
+    join()
     around = around or Surroundings()
-    prepare(output)
-    if resume and (output / DESCRIPTION).exists():
+    around = around if is_first() else around.silent()
+    stages = stages_of(config)
+    for stage in stages:
+        check(stage, processes())
+        loggers(stage.run.report_to, output)
+    with first_before_others():
+        prepare(output)
+    if resume and _is_trained(output, config):
         around.say(f"{output} is trained already")
         return from_pretrained(output)
     with threads(config.run.threads):
-        return _Training(dataset, output, config, around, resume).run()
+        return _Training(dataset, output, config, stages, around, resume).run()
 
 
 def prepare(folder: Path) -> None:
@@ -82,193 +87,173 @@ def prepare(folder: Path) -> None:
         raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a model.")
 
 
+def _is_trained(folder: Path, config: TrainConfig) -> bool:
+    """Whether a folder holds a model and no training that was begun after it. Raises ConfigurationError for a model of
+    other settings."""
+    if not (folder / DESCRIPTION).exists() or (folder / _WORK / "stages" / _STATE).exists():
+        return False
+    before = read_description(folder).get("training")
+    if not isinstance(before, Mapping) or _deciding(TrainConfig(**before)) != _deciding(config):
+        raise ConfigurationError(
+            f"{folder} holds a model of other settings: train without --resume to replace it, or give another --output."
+        )
+    return True
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A stage with the rows that it trains on."""
+
+    stage: Stage
+    opened: OpenDataset
+    table: TripletTable
+
+
 class _Training:
     """One training: what its stages share."""
 
-    def __init__(self, dataset: Path, output: Path, config: TrainConfig, around: Surroundings, resume: bool) -> None:
+    def __init__(
+        self,
+        dataset: Path,
+        output: Path,
+        config: TrainConfig,
+        stages: list[Stage],
+        around: Surroundings,
+        resume: bool,
+    ) -> None:
         self._dataset, self._output, self._config, self._around = dataset, output, config, around
-        self._stages_folder = output / _WORK
+        self._folder = output / _WORK / "stages"
         self._work = around.work or output / _WORK / "features"
-        opened = open_dataset(dataset, config.data.split, self._work)
-        self._key = digest("training", canonical_json(_deciding(config)), opened.digest)
-        if not resume:
-            shutil.rmtree(self._stages_folder / "stages", ignore_errors=True)
-        self._check_state()
-        torch.manual_seed(config.run.seed)
-        self._model = make_retriever(config.model)
-        self._opened = {config.data.split: opened}
         self._resume = resume
         self._history: list[dict[str, Any]] = []
+        self._opened: dict[str, OpenDataset] = {}
+        with first_before_others():
+            opened = self._open(config.data.split)
+            if is_first():
+                self._begin(digest("training", canonical_json(_deciding(config)), opened.digest))
+            torch.manual_seed(config.run.seed)
+            self._model = make_retriever(config.model)
+            for stage in stages:
+                check_trained(self._model, stage)
+            self._stages = self._prepared(stages)
 
     def run(self) -> Retriever:
         """All stages, then the model's folder."""
-        for number, stage in enumerate(self._config.stages or [StageConfig(name="training")]):
-            self._stage(number, stage)
-        trained_on = self._opened[self._config.data.split].digest
-        about = {"training": self._config.model_dump(mode="json"), "dataset": trained_on}
+        for prepared in self._stages:
+            self._stage(prepared)
         model = self._model.eval()
-        (self._output / HISTORY).write_text(json.dumps(self._history, indent=1))
-        save_pretrained(model, self._output, about)
-        shutil.rmtree(self._output / _WORK, ignore_errors=True)
+        if is_first():
+            self._finish(model)
+        wait()
         return model
 
-    def _check_state(self) -> None:
-        """A checkpoint of another training is refused; without one this training's key is noted."""
-        path = self._stages_folder / "stages" / _STATE
-        if path.exists() and json.loads(path.read_text())["key"] != self._key:
-            raise ConfigurationError(
-                f"{self._output} holds checkpoints of another dataset or other settings: train without --resume, or "
-                "give another --output."
-            )
+    def _finish(self, model: Retriever) -> None:
+        first = self._opened[self._config.data.split]
+        about = {"training": self._config.model_dump(mode="json"), "dataset": first.digest}
+        write_whole(self._output / HISTORY, json.dumps(self._history, indent=1))
+        save_pretrained(model, self._output, about)
+        facts = {one.stage.name: {"triplets": _rows(one), "images": len(one.opened.images)} for one in self._stages}
+        write_report(self._output / REPORT, self._history, self._config, model, facts)
+        shutil.rmtree(self._output / _WORK, ignore_errors=True)
+
+    def _begin(self, key: str) -> None:
+        """A new training removes what an older one left; one that goes on is refused checkpoints of another."""
+        path = self._folder / _STATE
+        state = {"key": key, "processes": processes()}
+        if not self._resume:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._output / _LOGS, ignore_errors=True)
+        elif path.exists():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            if before["key"] != key:
+                raise ConfigurationError(
+                    f"{self._output} holds checkpoints of another dataset or other settings: train without --resume, "
+                    "or give another --output."
+                )
+            if before["processes"] != processes():
+                self._around.say(
+                    f"the training was begun by {before['processes']} processes and goes on with {processes()}: its "
+                    "weights may differ in their last bits, and its dropout does"
+                )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"key": self._key}))
+        write_whole(path, json.dumps(state))
 
-    def _stage(self, number: int, stage: StageConfig) -> None:
-        data = DataConfig(**{**self._config.data.model_dump(), **stage.data})
-        run = RunConfig(**{**self._config.run.model_dump(), **stage.run})
-        objectives, weights = make_objectives(stage.objectives or self._config.objectives)
-        opened = self._open(data.split)
-        table = TripletTable(opened.files, data, opened.images.numbers)
-        sources = self._sources(opened, table, data)
-        check_hard_negatives(
-            (stage.objectives or self._config.objectives).info_nce, any(row.negatives for row in table.all_rows())
-        )
+    def _prepared(self, stages: list[Stage]) -> list[_Prepared]:
+        """Every stage with its rows, so that none fails for its data when others are trained."""
+        tables: dict[str, TripletTable] = {}
+        found = []
+        for stage in stages:
+            opened, key = self._open(stage.data.split), canonical_json(stage.data.model_dump(mode="json"))
+            if key not in tables:
+                tables[key] = TripletTable(opened.files, stage.data, opened.images.numbers)
+            asked = stage.objectives.info_nce
+            if asked is not None and asked.hard_negatives:
+                check_hard_negatives(asked, any(row.negatives for row in tables[key].all_rows()))
+            found.append(_Prepared(stage, opened, tables[key]))
+        return found
+
+    def _stage(self, prepared: _Prepared) -> None:
+        """Train a stage, or take its weights where it is trained already."""
+        folder = self._folder / str(prepared.stage.number)
+        if (folder / _DONE).exists():
+            self._model.load_state_dict(torch.load(folder / _DONE, weights_only=True), strict=False)
+            self._history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+            return
+        with trained_only(self._model, prepared.stage.train):
+            logged = self._fit(prepared, folder)
+        self._history += [one | {"stage": prepared.stage.name} for one in logged]
+        if is_first():
+            write_whole(folder / HISTORY, json.dumps(self._history))
+            save_whole(self._model.kept_state(), folder / _DONE)
+        wait()
+
+    def _fit(self, prepared: _Prepared, folder: Path) -> list[dict[str, Any]]:
+        stage, opened, table = prepared.stage, prepared.opened, prepared.table
+        # Objectives with weights of their own begin with the same ones after a resume.
+        torch.manual_seed(stage.run.seed + stage.number)
+        objectives, weights = make_objectives(stage.objectives)
         learner = Learner(self._model, objectives, weights)
-        with _trained_only(self._model, stage.train):
-            folder = self._stages_folder / "stages" / str(number)
-            done = folder / "learner.pt"
-            if not done.exists():
-                self._fit(folder, stage, learner, objectives, table, sources, data, run)
-                torch.save(self._model.kept_state(), f"{done}.part")
-                os.replace(f"{done}.part", done)
-            else:
-                self._model.load_state_dict(torch.load(done, weights_only=True), strict=False)
-                self._history = json.loads((folder / HISTORY).read_text())
+        with first_before_others():
+            sources = training_sources(self._model, opened, table, self._work, self._around)
+        validate = validation(
+            self._model,
+            stage,
+            lambda: scored_split(self._dataset, VALIDATION, self._model, self._work, self._around),
+        )
+        plan = self._plan(stage, table, _rows(prepared), len(opened.images))
+        make = BatchMaker(self._model, objectives, sources, stage.data, stage.run.chunk, stage.run.seed)
+        batches = StepBatches(table, plan, make, rank(), processes())
+        for name, one in objectives.items():
+            with first_before_others():
+                self._begin_objective(name, one, prepared, sources, folder)
+        logs = self._output / _LOGS / stage.log_name
+        return fit(stage, learner, batches, validate, folder, logs, self._around, self._resume)
 
-    def _fit(
-        self,
-        folder: Path,
-        stage: StageConfig,
-        learner: Learner,
-        objectives: Mapping[str, Objective],
-        table: TripletTable,
-        sources: Sources,
-        data: DataConfig,
-        run: RunConfig,
-    ) -> None:
-        arguments = training_arguments(folder, self._output / _LOGS / stage.name, run)
-        world, rank = arguments.world_size, arguments.process_index
+    def _begin_objective(self, name: str, one: Objective, prepared: _Prepared, sources: Sources, folder: Path) -> None:
+        rows, seed = prepared.table.all_rows, prepared.stage.run.seed
+        one.begin(StageStart(self._model, sources, rows, folder / name, seed, self._around.say))
+
+    def _plan(self, stage: Stage, table: TripletTable, rows: int, images: int) -> BatchPlan:
         counts = [table.page_counts(one) for one in range(len(table))]
-        plan = BatchPlan(counts, run.batch, data.pages, world, run.seed)
-        if max(plan.sizes) < run.batch // world * world:
-            what = "pages" if data.pages == "distinct" else "triplets"
-            self._say(f"batches hold {max(plan.sizes)} triplets: the dataset has no more {what} for one")
-        make = BatchMaker(self._model, objectives, sources, data, run.chunk, run.seed)
-        batches = StepBatches(table, plan, make, rank, world)
-        validate = self._validation(data) if run.evaluate_steps else None
-        callbacks = [EarlyStoppingCallback(run.patience)] if run.patience and validate else []
-        trainer = StepTrainer(learner, batches, run, arguments, validate, [*callbacks])
-        self._say(f"{stage.name}: {int(sum(one.sum() for one in counts))} triplets, {len(sources.images)} images")
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if self._resume else None)
-        self._history += [one | {"stage": stage.name} for one in trainer.state.log_history]
-        (folder / HISTORY).write_text(json.dumps(self._history))
-
-    def _say(self, text: str) -> None:
-        self._around.say(text)
+        plan = BatchPlan(counts, stage.run.batch, stage.data.pages, processes(), stage.run.seed)
+        if max(plan.sizes) < stage.run.batch:
+            what = "pages" if stage.data.pages == "distinct" else "triplets"
+            self._around.say(f"batches hold {max(plan.sizes)} triplets: the dataset has no more {what} for one")
+        self._around.say(f"{stage.name}: {rows} triplets, {images} images")
+        return plan
 
     def _open(self, split: str) -> OpenDataset:
         if split not in self._opened:
             self._opened[split] = open_dataset(self._dataset, split, self._work)
         return self._opened[split]
 
-    def _sources(self, opened: OpenDataset, table: TripletTable, data: DataConfig) -> Sources:
-        model = self._model
-        if isinstance(model, TwoTowers) and model.frozen:
-            texts = {text for row in table.all_rows() for text in (*row.texts, row.query_text, row.target_text) if text}
-            encoders = self._around.image_encoders, self._around.text_encoders
-            return frozen_sources(model, opened.images, texts, self._work, opened.digest, self._say, *encoders)
-        return Sources(opened.images)
 
-    def _validation(self, data: DataConfig) -> Callable[[], dict[str, float]]:
-        split = scored_split(self._dataset, VALIDATION, self._model, self._work, self._around)
-        return lambda: scores(self._model, split)
-
-
-def scored_split(dataset: Path, split: str, model: Retriever, work: Path, around: Surroundings) -> ScoredSplit:
-    """A split with what a model needs to be scored on it."""
-    opened = open_dataset(dataset, split, work)
-    table = TripletTable(opened.files, DataConfig(split=split), opened.images.numbers)
-    rows = list(table.all_rows())
-    if not isinstance(model, TwoTowers) or not model.frozen:
-        return ScoredSplit(rows, Sources(opened.images))
-    return ScoredSplit(
-        rows, still_sources(model, opened.images, [row.texts[0] for row in rows], work, opened.digest, around)
-    )
-
-
-def still_sources(
-    model: Retriever, images: ImageStore, texts: Iterable[str], work: Path, key: str, around: Surroundings
-) -> Sources:
-    """Sources for a model that is not trained while they are used: each image goes through its tower once, however
-    many items show it. `key` tells content and weights from others in the folder `work`."""
-    if not isinstance(model, TwoTowers):
-        return Sources(images)
-    distinct = {one for one in texts if one}
-    encoders = around.image_encoders, around.text_encoders
-    return frozen_sources(model, images, distinct, work, key, around.say, *(encoders if model.frozen else ({}, {})))
-
-
-def training_arguments(folder: Path, logs: Path, run: RunConfig) -> TrainingArguments:
-    """The Trainer's arguments of a stage."""
-    scored = run.evaluate_steps is not None
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(logs)
-    return TrainingArguments(
-        output_dir=str(folder),
-        max_steps=run.steps,
-        per_device_train_batch_size=run.batch,
-        gradient_accumulation_steps=run.accumulate,
-        learning_rate=run.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=int(run.steps * run.warmup),
-        weight_decay=run.weight_decay,
-        max_grad_norm=run.max_gradient,
-        bf16=run.bf16,
-        activation_checkpointing=run.activation_checkpointing,
-        save_steps=run.evaluate_steps or run.checkpoint_steps,
-        save_total_limit=2,
-        eval_strategy="steps" if scored else "no",
-        eval_steps=run.evaluate_steps,
-        metric_for_best_model=run.metric if scored else None,
-        greater_is_better=True if scored else None,
-        load_best_model_at_end=scored,
-        logging_steps=run.log_steps,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        report_to=run.report_to or "none",
-        seed=run.seed,
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        ddp_find_unused_parameters=False,
-    )
+def _rows(prepared: _Prepared) -> int:
+    table = prepared.table
+    return int(sum(table.page_counts(one).sum() for one in range(len(table))))
 
 
 def _deciding(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide the weights."""
     idle = {"checkpoint_steps", "log_steps", "report_to"}
     return config.model_dump(mode="json", exclude={"run": idle, "data": {"workers"}})
-
-
-@contextmanager
-def _trained_only(model: Retriever, beginnings: Sequence[str]) -> Iterator[None]:
-    """Within, parameters are trained only where their names begin as asked; empty is all that may be trained."""
-    before = {name: one.requires_grad for name, one in model.named_parameters()}
-    chosen = tuple(beginnings) or ("",)
-    if not any(name.startswith(chosen) for name in before):
-        raise ConfigurationError(f"no parameter's name begins with {beginnings[0]!r} (stages.train).")
-    for name, one in model.named_parameters():
-        one.requires_grad_(before[name] and name.startswith(chosen))
-    try:
-        yield
-    finally:
-        for name, one in model.named_parameters():
-            one.requires_grad_(before[name])

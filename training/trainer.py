@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer_callback import TrainerState
 
-from schemas.errors import RunFailedError
+from training.arguments import rate_factor
 from training.cached_loss import cached_loss
+from training.checkpoints import mark, remove_old, save_whole
 from training.config import RunConfig
 from training.data.step_batches import StepBatches, Steps, only
-from training.learner import Learner
+from training.faults import no_number
+from training.learner import Learner, learner_state, load_learner
+from training.objectives.gathering import gathered
 from training.objectives.interface import Step
+from training.processes import from_first, processes, wait
+from training.progress import PART, Meter
 
 #: Weights that are not decayed, as in CLIP and its kin: one dimension or less.
 _DECAYED = 2
+_WEIGHTS, _BEST, _STATE = "learner.pt", "best.pt", "trainer_state.json"
 
 
 class StepTrainer(Trainer):
@@ -39,7 +45,13 @@ class StepTrainer(Trainer):
         self._config, self._validate = config, validate
         self.optimizer: Any
         self.control: Any
-        self.loading, self.computing = 0.0, 0.0
+        self.state: Any
+        #: Seconds that steps have waited for data.
+        self.loading = 0.0
+        self._meter = Meter()
+        self._parts: dict[str, Tensor] = {}
+        self._rows: list[str] = []
+        self._batches_since_log = 0
         super().__init__(
             model=learner,
             args=arguments,
@@ -49,7 +61,25 @@ class StepTrainer(Trainer):
             data_collator=only,
             callbacks=callbacks,
         )
+        self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False
+
+    def fit(self, checkpoint: Path | None = None) -> None:
+        """Train, or go on after a checkpoint; where steps are scored the best one's weights are kept."""
+        before = TrainerState.load_from_json(str(checkpoint / _STATE)) if checkpoint else None
+        if before is not None and self._lost_patience(before):
+            self.state = before
+        else:
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        wait()
+        best = Path(str(self.args.output_dir)) / _BEST
+        if self._validate is not None and best.exists():
+            load_learner(self._learner, best)
+
+    @property
+    def _learner(self) -> Learner:
+        assert isinstance(self.model, Learner)
+        return self.model
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of this process: `StepBatches` knows which rows are its own."""
@@ -66,72 +96,117 @@ class StepTrainer(Trainer):
     def get_batch_samples(self, *given: Any, **named: Any) -> Any:
         """As the Trainer's; the time it takes is what a step waits for data."""
         began = time.perf_counter()
-        found = super().get_batch_samples(*given, **named)
+        with self._meter.waiting():
+            found = super().get_batch_samples(*given, **named)
         self.loading += time.perf_counter() - began
         return found
 
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW; towers may learn at a rate of their own."""
         if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(
-                parameter_groups(self.model, self._config), lr=self._config.learning_rate
-            )
+            # One pass over each tensor: the step takes a quarter of the time that AdamW's single operations do.
+            fused = self.args.device.type in ("cpu", "cuda")
+            groups = parameter_groups(self.model, self._config)
+            self.optimizer = torch.optim.AdamW(groups, lr=self._config.learning_rate, fused=fused)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """See `rate_factor`."""
+        run = self._config
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer or self.optimizer, lambda step: rate_factor(step, run)
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """As the Trainer's, with chance that follows from seed, step and process, and faults that say the mend."""
-        began = time.perf_counter()
-        number = inputs["step"]
-        torch.manual_seed(hash_of_step(self.args.seed, number, self.args.process_index))
-        try:
-            loss = super().training_step(model, inputs, num_items_in_batch)
-        except torch.cuda.OutOfMemoryError as error:
-            raise out_of_memory(error) from error
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or "not enough memory" in str(error).lower():
-                raise out_of_memory(error) from error
-            raise
+        """As the Trainer's, with chance that follows from seed, step and process, and a loss that must be a number."""
+        torch.manual_seed(hash_of_step(self.args.seed, inputs["step"], self.args.process_index))
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._rows = inputs["rows"]
         if not torch.isfinite(loss):
-            rows = ", ".join(inputs["rows"][:3])
-            raise RunFailedError(
-                f"the loss is {loss.item()} in step {number + 1} (its batch begins with the triplets {rows}): lower "
-                "run.learning_rate, or look at these triplets, and train again."
-            )
-        self.computing += time.perf_counter() - began
+            raise no_number("loss", loss.item(), self.state.global_step + 1, self._rows)
+        self._meter.count(len(self._rows) * processes())
+        self._batches_since_log += 1
+        for name, part in self._learner.parts.items():
+            self._parts[name] = self._parts[name] + part if name in self._parts else part
         return loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if not torch.isfinite(torch.as_tensor(norm)):
+            raise no_number("gradients", float(norm), self.state.global_step + 1, self._rows)
+        return norm
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The learner's loss, plain or cached."""
-        learner = self.model
-        assert isinstance(learner, Learner)
         step = Step(self.state.global_step, self.args.max_steps, _generator(self.args, inputs["step"]))
         chunks, plans = inputs["chunks"], inputs["plans"]
         if self._config.chunk is None:
             return model(chunks=chunks, plans=plans, step=step)
         return cached_loss(
             model,
-            learner,
+            self._learner,
             chunks,
             plans,
             step,
-            backward=lambda loss: self.accelerator.backward(loss / self.current_gradient_accumulation_steps),
+            backward=self.accelerator.backward,
             no_sync=lambda: self.accelerator.no_sync(model),
-            around=self.compute_loss_context_manager,
+            divisor=self.current_gradient_accumulation_steps,
         )
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As the Trainer's; beside the loss its parts where there are several, samples a second and the data wait."""
+        if "loss" in logs:
+            logs |= self._meter.read()
+            if len(self._parts) > 1:
+                mean = torch.stack(list(self._parts.values())) / self._batches_since_log
+                over_all = gathered(mean[None]).mean(0).tolist()
+                logs |= {f"{PART}{name}": value for name, value in zip(self._parts, over_all, strict=True)}
+            self._parts, self._batches_since_log = {}, 0
+        super().log(logs, start_time)
+
     def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
-        """Metrics of the validation split, as `eval_NAME`."""
-        assert self._validate is not None
-        model = self.model
-        assert model is not None
-        model.eval()
-        metrics = {f"eval_{name}": value for name, value in self._validate().items()}
-        model.train()
+        """Metrics of the validation split, as `eval_NAME`; the first process scores for all."""
+        with self._meter.aside():
+            metrics = {f"eval_{name}": value for name, value in from_first(self._scored).items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _scored(self) -> dict[str, float]:
+        assert self._validate is not None
+        self._learner.eval()
+        found = self._validate()
+        self._learner.train()
+        return found
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        best: bool = super()._determine_best_metric(metrics, trial)
+        if best and self.args.should_save:
+            save_whole(learner_state(self._learner), Path(str(self.args.output_dir)) / _BEST)
+        if self._lost_patience(self.state):
+            self.control.should_training_stop = True
+        return best
+
+    def _lost_patience(self, state: Any) -> bool:
+        """Whether no score was better for as many evaluations as settings wait; it follows from the state alone, so
+        that a resumed run stops where an undisturbed one does."""
+        patience, every = self._config.patience, self._config.evaluate_steps
+        if patience is None or every is None or state.best_global_step is None:
+            return False
+        return bool(state.global_step - state.best_global_step >= patience * every)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with self._meter.aside():
+            super()._save_checkpoint(model, trial)
+            wait()
+            if self.args.should_save:
+                folder = Path(str(self.args.output_dir))
+                mark(folder / f"checkpoint-{self.state.global_step}")
+                remove_old(folder)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """A checkpoint holds what is trained: frozen towers come from their source."""
@@ -139,15 +214,10 @@ class StepTrainer(Trainer):
             return
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(learner_state(self.model), folder / "learner.pt")
+        torch.save(learner_state(self._learner), folder / _WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_learner(self.model, Path(resume_from_checkpoint))
-
-    def _load_best_model(self) -> None:
-        best = self.state.best_model_checkpoint
-        assert best is not None
-        load_learner(self.model, Path(best))
+        load_learner(self._learner, Path(resume_from_checkpoint) / _WEIGHTS)
 
 
 def parameter_groups(learner: Any, config: RunConfig) -> list[dict[str, Any]]:
@@ -162,42 +232,11 @@ def parameter_groups(learner: Any, config: RunConfig) -> list[dict[str, Any]]:
     return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
 
 
-def learner_state(learner: Any) -> dict[str, Tensor]:
-    """Everything of a learner but frozen towers."""
-    state = {f"retriever.{name}": value for name, value in learner.retriever.kept_state().items()}
-    return state | {f"objectives.{name}": value for name, value in learner.objectives.state_dict().items()}
-
-
-def load_learner(learner: Any, folder: Path) -> None:
-    """Restore `learner_state` from a checkpoint."""
-    learner.load_state_dict(torch.load(folder / "learner.pt", weights_only=True, map_location="cpu"), strict=False)
-
-
-def out_of_memory(error: BaseException) -> RunFailedError:
-    """What to lower."""
-    return RunFailedError(
-        "memory ran out in a training step: set run.chunk (a large batch in parts, with equal gradients), lower "
-        f"run.batch, or set run.activation_checkpointing ({str(error).splitlines()[0][:120]})."
-    )
-
-
 def hash_of_step(seed: int, step: int, rank: int) -> int:
     """A seed for torch."""
-    return (seed * 1_000_003 + step) * 8191 + rank
+    return ((seed * 1_000_003 + step) * 8191 + rank) % 2**63
 
 
 def _generator(arguments: TrainingArguments, step: int) -> torch.Generator:
     generator = torch.Generator(device=arguments.device)
     return generator.manual_seed(hash_of_step(arguments.seed + 1, step, arguments.process_index))
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """torch with so many threads."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -6,10 +6,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from training.processes import processes, rank
 
-def processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+__all__ = ["gathered", "own_rows", "processes"]
 
 
 def gathered(rows: Tensor) -> Tensor:
@@ -31,5 +30,4 @@ def gathered(rows: Tensor) -> Tensor:
 
 def own_rows(count: int) -> Tensor:
     """Where this process's `count` rows stand among the gathered ones, int64 (count)."""
-    rank = dist.get_rank() if processes() > 1 else 0
-    return torch.arange(count) + rank * count
+    return torch.arange(count) + rank() * count

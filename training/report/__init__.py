@@ -1,0 +1,1 @@
+"""The page that a training leaves beside its model."""
