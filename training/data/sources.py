@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from training.data.feature_store import FeatureStore
@@ -35,15 +36,8 @@ class Sources:
             found.append(self.augment(one, draw) if self.augment is not None and draw is not None else one)
         return found
 
-    def has_texts(self, texts: Sequence[str]) -> bool:
-        """Whether features of all these texts are there: texts that an objective makes of a batch have none."""
-        return self.text_index is not None and bool((self.text_index.numbers(texts) >= 0).all())
-
-    def text_numbers(self, texts: Sequence[str]) -> list[int]:
-        """Numbers of texts in `text_features`, all of which must be there."""
+    def text_numbers(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Numbers of texts in `text_features`, int64 (n); -1 for those without, such as an objective makes of a
+        batch."""
         assert self.text_index is not None
-        numbers = self.text_index.numbers(texts)
-        missing = [text for text, number in zip(texts, numbers, strict=True) if number < 0]
-        if missing:
-            raise KeyError(f"no features of the text {missing[0]!r}")
-        return [int(one) for one in numbers]
+        return self.text_index.numbers(texts)

@@ -87,9 +87,17 @@ class TwoTowers(Retriever):
     def _text_inputs(self, texts: list[str], sources: Sources) -> Any:
         if not texts:
             return None
-        if sources.text_features is not None and sources.has_texts(texts):
-            return {"features": sources.text_features.of(sources.text_numbers(texts))}
-        return {"prepared": self.text_tower.prepare(texts)}
+        if sources.text_features is None:
+            return {"prepared": self.text_tower.prepare(texts)}
+        numbers = sources.text_numbers(texts)
+        stored, others = np.flatnonzero(numbers >= 0), np.flatnonzero(numbers < 0)
+        inputs: dict[str, Any] = {}
+        if len(stored):
+            inputs["features"] = sources.text_features.of(numbers[stored].tolist())
+        if len(others):
+            inputs["prepared"] = self.text_tower.prepare([texts[one] for one in others])
+            inputs["order"] = torch.from_numpy(np.argsort(np.concatenate([stored, others])))
+        return inputs
 
     def forward(self, inputs: Any) -> Tensor:
         """See `Retriever`."""
@@ -142,11 +150,26 @@ _VIEWS = ("fused", _TEXT, _IMAGE)
 def _features(tower: Tower, inputs: Any) -> Features | None:
     if inputs is None:
         return None
-    if "features" in inputs:
-        found: Features = inputs["features"]
-        return found
-    made: Features = tower(inputs["prepared"])
-    return made
+    parts: list[Features] = [inputs["features"]] if "features" in inputs else []
+    if "prepared" in inputs:
+        parts.append(tower(inputs["prepared"]))
+    return parts[0] if len(parts) == 1 else _rows(joined(*parts), inputs["order"])
+
+
+def joined(one: Features, other: Features) -> Features:
+    """The rows of one, then those of the other; sequences of tokens become equally long."""
+    found: Features = {"pooled": torch.cat([one["pooled"], other["pooled"]])}
+    if "tokens" in one and "tokens" in other:
+        longest = max(one["tokens"].shape[1], other["tokens"].shape[1])
+        tokens, masks = [], []
+        for part in (one, other):
+            sequence = part["tokens"]
+            mask = part.get("mask", sequence.new_ones(sequence.shape[:2], dtype=torch.bool))
+            missing = longest - sequence.shape[1]
+            tokens.append(nn.functional.pad(sequence, (0, 0, 0, missing)))
+            masks.append(nn.functional.pad(mask, (0, missing)))
+        found["tokens"], found["mask"] = torch.cat(tokens), torch.cat(masks)
+    return found
 
 
 def _taken(features: Features, places: Tensor) -> Features:

@@ -126,9 +126,9 @@ class SlerpCaptions(Objective):
         """For each of the own pairs the place of the most similar image with another caption."""
         if not pairs[own]:
             return []
-        vectors, captions = self._vectors([one.image for one in pairs], sources), torch.tensor(ids)
+        vectors, numbers = self._vectors([one.image for one in pairs], sources), torch.tensor(ids)
         similar = vectors[own] @ vectors.T
-        similar[captions[own, None] == captions[None]] = -torch.inf
+        similar[numbers[own, None] == numbers[None]] = -torch.inf
         found: list[int] = similar.argmax(dim=1).tolist()
         return found
 

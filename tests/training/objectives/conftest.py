@@ -1,4 +1,4 @@
-"""Helper modules by name: `small_batches`, `two_processes`."""
+"""Helper modules by name: `short_trainings`, `small_batches`, `texts_in_processes`, `two_processes`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-for _name in ("small_batches", "two_processes"):
+for _name in ("short_trainings", "small_batches", "texts_in_processes", "two_processes"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
         assert _spec is not None

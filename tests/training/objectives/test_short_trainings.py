@@ -122,7 +122,8 @@ def test_a_resumed_stage_gives_the_weights_of_an_undisturbed_one(dataset, tiny_c
 
     together = {"memory_bank": {"images": 20, "moving_targets": True}, "slerp_captions": {}, "uncertainty": {}}
     stages = [{"name": "first", "run": {"steps": 4}}, {"name": "second", "objectives": together}]
-    config = settings(tiny_clip, run={"steps": 8, "checkpoint_steps": 3, "log_steps": 4}, stages=stages)
+    run = {"steps": 8, "chunk": 40, "checkpoint_steps": 3, "log_steps": 4}
+    config = settings(tiny_clip, run=run, stages=stages)
     _, whole = trained(dataset, tmp_path / "whole", config)
 
     step = StepTrainer.training_step
