@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from drawn_pictures import colour_task, write_dataset
+from short_trainings import QUIET, falls, settings
 
 from schemas.errors import ConfigurationError
 from training.config import train_config
-from training.run import Surroundings, scored_split, train
+from training.run import scored_split, train
 from training.scoring import scores
 
-QUIET = Surroundings(lambda _: None)
 ALONE = {"info_nce": None}
 #: The text side of `sum`: targets stay where they are.
 TEXT_SIDE = ["text_map", "text_tower"]
@@ -27,14 +27,6 @@ def dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("colours"), images, rows[:120])
 
 
-def settings(tiny_clip, kind="fusion", towers="all", run=None, **sections):
-    model = {"kind": kind, "image_tower": str(tiny_clip), "text_tower": None, "width": 48, "train_towers": towers}
-    if kind == "fusion":
-        model |= {"layers": 1, "heads": 4}
-    short = {"steps": 40, "batch": 32, "learning_rate": 1e-3, "threads": 1, "report_to": [], "log_steps": 5}
-    return train_config({"model": model, "run": short | (run or {}), **sections})
-
-
 def trained(dataset, folder, config):
     """Logged losses of the last stage, and the model."""
     model = train(dataset, folder, config, QUIET)
@@ -43,15 +35,12 @@ def trained(dataset, folder, config):
     return [one["loss"] for one in history if one["stage"] == history[-1]["stage"]], model
 
 
-def falls(losses, share):
-    """Whether the mean of the last three is below the share of the mean of the first two."""
-    return np.mean(losses[-3:]) < share * np.mean(losses[:2])
-
-
 @pytest.mark.parametrize("towers", ["all", "none"])
 def test_captions_alone_are_learned(dataset, tiny_clip, tmp_path, towers):
     objectives = ALONE | {"slerp_captions": {}}
-    losses, _ = trained(dataset, tmp_path / "m", settings(tiny_clip, towers=towers, objectives=objectives))
+    losses, _ = trained(
+        dataset, tmp_path / "m", settings(tiny_clip, model={"train_towers": towers}, objectives=objectives)
+    )
     assert falls(losses, 0.9 if towers == "all" else 0.97), losses
 
 
