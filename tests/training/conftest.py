@@ -1,4 +1,4 @@
-"""A tiny model of transformers; helper modules by name: `drawn_pictures`, `small_trainings`, `together`."""
+"""A tiny model of transformers; helper modules by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-for _name in ("drawn_pictures", "small_trainings", "together"):
+for _name in ("drawn_pictures", "small_trainings", "together", "command_server"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
         assert _spec is not None

@@ -71,14 +71,8 @@ def command(dataset, clip, folder, **sections):
     return ["-m", "lensmith", "train", *map(str, given)]
 
 
-RUN = {
-    "steps": 6,
-    "batch": 16,
-    "checkpoint_steps": 2,
-    "evaluate_steps": 3,
-    "log_steps": 2,
-    "report_to": ["tensorboard"],
-}
+RUN = {"steps": 6, "batch": 16, "checkpoint_steps": 2, "evaluate_steps": 3, "log_steps": 2}
+RUN |= {"report_to": ["tensorboard"]}
 
 
 @pytest.mark.parametrize("launcher", [TORCHRUN, (str(BIN / "accelerate"), "launch", "--cpu", "--num_processes", "2")])
