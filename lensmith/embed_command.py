@@ -20,16 +20,26 @@ def embed_command(
     queries: Annotated[Path, typer.Option("--queries", help="CSV or parquet: id, image, text; either may be empty.")],
     gallery: Annotated[Path, typer.Option("--gallery", help="CSV or parquet: id, image.")],
     output: Annotated[Path, typer.Option("--output", help="The .npz file that `lensmith evaluate` reads.")],
+    gallery_model: Annotated[
+        str | None,
+        typer.Option(
+            "--gallery-model",
+            help="What embeds the gallery in place of --model: the teacher of a distillation, an image tower (name or "
+            "folder) or a model that `lensmith train` wrote (folder).",
+        ),
+    ] = None,
 ) -> None:
-    """Embed queries and a gallery with a trained model."""
+    """Embed queries and a gallery with a trained model, or the gallery with the model that it was distilled from."""
     from lensmith.training_models import surroundings
     from training.data.image_store import FolderImages
     from training.embedding import embed
     from training.items import Item
     from training.model_sources import still_sources
     from training.models.make import from_pretrained
+    from training.teachers import gallery_vectors, load_gallery_model
 
     network = from_pretrained(model)
+    teacher = load_gallery_model(gallery_model, network.width) if gallery_model else None
     asked, shown = _table(queries), _table(gallery)
     for row in asked:
         if not row["image"] and not row["text"]:
@@ -37,7 +47,9 @@ def embed_command(
     for row in shown:
         if not row["image"]:
             raise ConfigurationError(f"the row {row['id']!r} of the gallery has no image.")
-    paths = sorted({row["image"] for row in (*asked, *shown) if row["image"]})
+    # A store is never empty, also where all queries are texts.
+    with_model = asked if teacher and any(row["image"] for row in asked) else [*asked, *shown]
+    paths = sorted({row["image"] for row in with_model if row["image"]})
     numbers = {path: number for number, path in enumerate(paths)}
 
     def items(rows: Sequence[dict[str, str]]) -> list[Item]:
@@ -50,8 +62,12 @@ def embed_command(
             "query_ids": np.array([row["id"] for row in asked], dtype=np.str_),
             "query_embeddings": embed(network, items(asked), sources),
             "gallery_ids": np.array([row["id"] for row in shown], dtype=np.str_),
-            "gallery_embeddings": embed(network, items([row | {"text": ""} for row in shown]), sources),
         }
+        if teacher:
+            store = FolderImages(Path(), [row["image"] for row in shown])
+            vectors["gallery_embeddings"] = gallery_vectors(teacher, store, Path(work), around)
+        else:
+            vectors["gallery_embeddings"] = embed(network, items([row | {"text": ""} for row in shown]), sources)
     sink = io.BytesIO()
     np.savez(sink, **vectors)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,11 @@ from training.objectives.interface import Objective, StageStart
 from training.objectives.make import make_objectives
 from training.processes import first_before_others, is_first, join, processes, rank, wait
 from training.report.page import write_report
+from training.scoring import ScoredSplit
 from training.stages import Stage, check, check_trained, stages_of, trained_only
 from training.surroundings import Surroundings
+from training.teachers import check_teachers, with_teachers
+from training.text_to_image import NAME, TextSearch, text_search
 
 __all__ = ["HISTORY", "Surroundings", "prepare", "scored_split", "still_sources", "train"]
 
@@ -135,10 +138,12 @@ class _Training:
             self._model = make_retriever(config.model)
             for stage in stages:
                 check_trained(self._model, stage)
+            check_teachers([one.objectives for one in stages], self._model.width)
             self._stages = self._prepared(stages)
 
     def run(self) -> Retriever:
         """All stages, then the model's folder."""
+        self._search = self._text_search()
         for prepared in self._stages:
             self._stage(prepared)
         model = self._model.eval()
@@ -199,9 +204,12 @@ class _Training:
             self._model.load_state_dict(torch.load(folder / _DONE, weights_only=True), strict=False)
             self._history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
             return
+        name, number, steps = prepared.stage.name, prepared.stage.number, prepared.stage.run.steps
+        before = self._searched(f"before {name}", 0) if number == 0 else []
         with trained_only(self._model, prepared.stage.train):
             logged = self._fit(prepared, folder)
-        self._history += [one | {"stage": prepared.stage.name} for one in logged]
+        found = [*before, *logged, *self._searched(f"after {name}", steps)]
+        self._history += [one | {"stage": name} for one in found]
         if is_first():
             write_whole(folder / HISTORY, json.dumps(self._history))
             save_whole(self._model.kept_state(), folder / _DONE)
@@ -215,11 +223,8 @@ class _Training:
         learner = Learner(self._model, objectives, weights)
         with first_before_others():
             sources = training_sources(self._model, opened, table, self._work, self._around)
-        validate = validation(
-            self._model,
-            stage,
-            lambda: scored_split(self._dataset, VALIDATION, self._model, self._work, self._around),
-        )
+            sources = self._with_teachers(sources, objectives, opened)
+        validate = validation(self._model, stage, lambda: self._scored(stage, objectives))
         plan = self._plan(stage, table, _rows(prepared), len(opened.images))
         make = BatchMaker(self._model, objectives, sources, stage.data, stage.run.chunk, stage.run.seed)
         batches = StepBatches(table, plan, make, rank(), processes())
@@ -228,6 +233,48 @@ class _Training:
                 self._begin_objective(name, one, prepared, sources, folder)
         logs = self._output / _LOGS / stage.log_name
         return fit(stage, learner, batches, validate, folder, logs, self._around, self._resume)
+
+    def _with_teachers(self, sources: Sources, objectives: Mapping[str, Objective], opened: OpenDataset) -> Sources:
+        width = self._model.width
+        return with_teachers(sources, objectives.values(), width, self._work, opened.digest, self._around)
+
+    def _scored(self, stage: Stage, objectives: Mapping[str, Objective]) -> ScoredSplit:
+        """The validation split; a model that is distilled is scored in its teacher's gallery."""
+        split = scored_split(self._dataset, VALIDATION, self._model, self._work, self._around)
+        if stage.objectives.distillation is None:
+            return split
+        sources = self._with_teachers(split.sources, objectives, self._open(VALIDATION))
+        return replace(split, sources=sources, teacher=stage.objectives.distillation.teacher)
+
+    def _text_search(self) -> TextSearch | None:
+        """How well texts find images of the validation split, or of the training's where that has no texts; None where
+        no stage asks for it. The first process alone looks."""
+        asked = [one.stage.objectives.alignment for one in self._stages]
+        with first_before_others():
+            if not is_first() or not any(one is not None and one.check for one in asked):
+                return None
+            for split in (VALIDATION, self._config.data.split):
+                try:
+                    opened = self._open(split)
+                except ConfigurationError:
+                    # Not every dataset has a validation split.
+                    continue
+                search = text_search(self._model, opened, split, self._work, self._around)
+                if search is not None:
+                    self._around.say(f"texts find images: checked with {len(search.texts)} images of {split}")
+                    return search
+        return None
+
+    def _searched(self, when: str, step: int) -> list[dict[str, Any]]:
+        """What the search by texts finds now, as an entry of the history."""
+        found: list[dict[str, Any]] = []
+        with first_before_others():
+            if is_first() and self._search is not None:
+                metrics = self._search(self._model)
+                said = ", ".join(f"{name} {value:.1f}" for name, value in metrics.items())
+                self._around.say(f"texts find images {when}: {said}")
+                found = [{"step": step} | {f"{NAME}{name}": value for name, value in metrics.items()}]
+        return found
 
     def _begin_objective(self, name: str, one: Objective, prepared: _Prepared, sources: Sources, folder: Path) -> None:
         rows, seed = prepared.table.all_rows, prepared.stage.run.seed

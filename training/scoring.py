@@ -29,6 +29,8 @@ class ScoredSplit:
 
     rows: Sequence[Row]
     sources: Sources
+    #: Name in `sources.others` of the model that embeds the gallery, where it is not the one that is scored.
+    teacher: str | None = None
 
     @property
     def gallery(self) -> range:
@@ -77,4 +79,7 @@ def image_tower_scores(split: ScoredSplit) -> dict[str, float]:
 
 
 def _gallery(model: Retriever, split: ScoredSplit) -> Float32Array:
+    if split.teacher is not None:
+        found: Float32Array = split.sources.others[split.teacher].pooled(split.gallery).numpy()
+        return found
     return embed(model, [Item(number) for number in split.gallery], split.sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Objective(BaseModel):
@@ -64,6 +64,69 @@ class UncertaintyConfig(_Contrastive):
     )
 
 
+class TextTripletsConfig(_Contrastive):
+    """Captions with edits against the edited captions, all of them texts."""
+
+    temperature: float = Field(default=0.07, gt=0, description="temperature at the start")
+    learn_temperature: bool = Field(default=False, description="whether it is learned, down to 0.01")
+    folder: str | None = Field(
+        default=None,
+        description="folder `text_triplets` of a run; null makes triplets of the texts of rows and of their images",
+    )
+    references: bool = Field(
+        default=True, description="captions stand in the batch as pairs of their own: edits must lead away from them"
+    )
+    edits: int = Field(default=2, ge=1, description="edits of one caption in a batch at most, where it has so many")
+    template: str = Field(default="{caption}, {edit}", description="how a caption and its edit are joined")
+    words: int = Field(default=40, ge=1, description="words of a caption that are used: the edit comes behind them")
+
+    @field_validator("template")
+    @classmethod
+    def _names_both(cls, given: str) -> str:
+        try:
+            said = given.format(caption="\0", edit="\1")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError("it is a text with {caption} and {edit}") from error
+        if "\0" not in said or "\1" not in said:
+            raise ValueError("it is a text with {caption} and {edit}")
+        return given
+
+
+class AlignmentConfig(_Contrastive):
+    """Images against their texts, so that texts go on finding images."""
+
+    captions: int = Field(default=2, ge=1, description="texts of an image in a batch, its own or nearest ones")
+    pseudo_captions: bool = Field(
+        default=True, description="an image without a text gets the nearest texts of the towers as they were published"
+    )
+    texts: str | None = Field(
+        default=None, description="file with a text a line, from which pseudo-captions are taken beside the dataset's"
+    )
+    margin: float = Field(
+        default=0.0, ge=0, lt=1.5, description="angle in radians that is added between an image and its own text"
+    )
+    check: bool = Field(
+        default=True, description="how well texts find images is measured before the training and after every stage"
+    )
+
+
+class DistillationConfig(_Contrastive):
+    """Queries of a small model against images in the space of a large one."""
+
+    teacher: str = Field(
+        description="image tower (name or folder) or model of Lensmith (folder) that embeds the gallery"
+    )
+    images: float = Field(
+        default=1.0, ge=0, description="share of the distillation: images alone are drawn to the teacher's vectors"
+    )
+    teacher_temperature: float | None = Field(
+        default=None,
+        gt=0,
+        description="the distillation follows the teacher's similarities at this temperature; null is each image alone",
+    )
+    query_negative: bool = Field(default=True, description="the teacher's query images are negatives of the queries")
+
+
 class ObjectivesConfig(BaseModel):
     """Which objectives, and how each is set."""
 
@@ -80,6 +143,16 @@ class ObjectivesConfig(BaseModel):
     )
     uncertainty: UncertaintyConfig | None = Field(
         default=None, description="coarse and fine matching of noisy targets (multi-grained uncertainty)"
+    )
+
+    text_triplets: TextTripletsConfig | None = Field(
+        default=None, description="text triplets that train the text tower (RTD)"
+    )
+    alignment: AlignmentConfig | None = Field(
+        default=None, description="images against their texts or pseudo-captions (MCIP, 2SFT)"
+    )
+    distillation: DistillationConfig | None = Field(
+        default=None, description="queries in the space of a large frozen gallery tower (ISA)"
     )
 
     @model_validator(mode="after")

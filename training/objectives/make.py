@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from training.objectives.alignment import Alignment
 from training.objectives.config import ObjectivesConfig
+from training.objectives.distillation import Distillation
 from training.objectives.info_nce import InfoNce
 from training.objectives.interface import Objective
 from training.objectives.memory_bank import MemoryBank
 from training.objectives.slerp_captions import SlerpCaptions
+from training.objectives.text_triplets import TextTriplets
 from training.objectives.uncertainty import Uncertainty
 
 #: The section of a configuration → what makes the objective of it.
@@ -18,6 +21,9 @@ _MADE: dict[str, Callable[[Any], Objective]] = {
     "memory_bank": MemoryBank,
     "slerp_captions": SlerpCaptions,
     "uncertainty": Uncertainty,
+    "text_triplets": TextTriplets,
+    "alignment": Alignment,
+    "distillation": Distillation,
 }
 
 
