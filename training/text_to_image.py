@@ -26,7 +26,6 @@ from training.embedding import embed
 from training.items import Item, Row
 from training.model_sources import still_sources
 from training.models.interface import Retriever
-from training.models.two_towers import TwoTowers
 from training.surroundings import Surroundings
 
 #: Images that are searched for and among, at most.
@@ -85,6 +84,6 @@ def text_search(
     texts = first_texts(table.all_rows())
     if len(texts) <= 1:
         return None
-    if isinstance(model, TwoTowers) and model.frozen:
+    if model.frozen:
         return TextSearch(texts, still_sources(model, opened.images, texts.values(), work, opened.digest, around))
     return TextSearch(texts, Sources(opened.images))
