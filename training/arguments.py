@@ -27,6 +27,7 @@ def training_arguments(folder: Path, run: RunConfig, workers: int = 0) -> Traini
         weight_decay=run.weight_decay,
         max_grad_norm=run.max_gradient,
         bf16=run.bf16,
+        activation_checkpointing=run.activation_checkpointing,
         dataloader_num_workers=workers,
         save_steps=run.checkpoint_steps,
         eval_strategy="steps" if scored else "no",

@@ -31,6 +31,10 @@ class TowersConfig(_Section):
         default="none", description="frozen with features computed once; their last layers; or all of them"
     )
     trained_layers: int = Field(default=2, ge=1, description="layers of each tower that `last` trains")
+    keep_towers: Literal["none", "folders", "all"] = Field(
+        default="folders",
+        description="frozen towers that are saved with the model: none, those that came from a folder, or all",
+    )
 
 
 class FusionConfig(TowersConfig):
@@ -43,6 +47,10 @@ class FusionConfig(TowersConfig):
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout of the fusion layers")
     residual: bool = Field(
         default=True, description="what the towers say goes around the layers; false is MagicLens as published"
+    )
+    empty_text: Literal["masked", "encoded"] = Field(
+        default="masked",
+        description="the empty text of a target is left out, or goes through the text tower as MagicLens has it",
     )
 
     @model_validator(mode="after")

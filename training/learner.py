@@ -24,6 +24,15 @@ class Learner(nn.Module):
         self._weights = dict(weights)
         #: Each objective's last loss, detached.
         self.parts: dict[str, Tensor] = {}
+        self._mode: bool | None = None
+
+    def train(self, mode: bool = True) -> Learner:
+        """As any module's; asked for the mode that it set last it does nothing: trainers ask before every step, and
+        the walk over all layers takes as long as a few per cent of one."""
+        if mode != self._mode:
+            super().train(mode)
+            self._mode = mode
+        return self
 
     def forward(self, chunks: list[Any], plans: Mapping[str, Any] | None, step: Step | None) -> Tensor:
         """With plans the loss, a scalar; without them embeddings float32 (n, width) of the chunks' items."""
@@ -41,6 +50,10 @@ class Learner(nn.Module):
                 self.parts[name] = part.detach()
                 total = total + self._weights[name] * part
         return total
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """What transformers' Trainer calls where activations are computed twice; its options are left as they are."""
+        self.retriever.checkpoint_activations()
 
     def _idle(self) -> Tensor:
         """Zero, of every parameter: DistributedDataParallel wants each of them in every backward pass, and a batch

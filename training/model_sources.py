@@ -12,7 +12,6 @@ from training.data.sources import Sources
 from training.data.towers_features import frozen_sources
 from training.data.triplet_table import TripletTable
 from training.models.interface import Retriever
-from training.models.two_towers import TwoTowers
 from training.scoring import ScoredSplit
 from training.surroundings import Surroundings
 
@@ -21,7 +20,7 @@ def training_sources(
     model: Retriever, opened: OpenDataset, table: TripletTable, work: Path, around: Surroundings
 ) -> Sources:
     """Sources of the rows that a stage trains on."""
-    if isinstance(model, TwoTowers) and model.frozen:
+    if model.frozen:
         texts = {text for row in table.all_rows() for text in (*row.texts, row.query_text, row.target_text) if text}
         encoders = around.image_encoders, around.text_encoders
         return frozen_sources(model, opened.images, texts, work, opened.digest, around.say, *encoders)
@@ -33,7 +32,7 @@ def scored_split(dataset: Path, split: str, model: Retriever, work: Path, around
     opened = open_dataset(dataset, split, work)
     table = TripletTable(opened.files, DataConfig(split=split), opened.images.numbers)
     rows = list(table.all_rows())
-    if not isinstance(model, TwoTowers) or not model.frozen:
+    if not model.frozen:
         return ScoredSplit(rows, Sources(opened.images))
     return ScoredSplit(
         rows, still_sources(model, opened.images, [row.texts[0] for row in rows], work, opened.digest, around)
@@ -45,8 +44,6 @@ def still_sources(
 ) -> Sources:
     """Sources for a model that is not trained while they are used: each image goes through its tower once, however
     many items show it. `key` tells content and weights from others in the folder `work`."""
-    if not isinstance(model, TwoTowers):
-        return Sources(images)
     distinct = {one for one in texts if one}
     encoders = around.image_encoders, around.text_encoders
     return frozen_sources(model, images, distinct, work, key, around.say, *(encoders if model.frozen else ({}, {})))

@@ -11,7 +11,7 @@ from schemas.ids import digest
 from training.data.feature_store import FeatureStore, make_features
 from training.data.image_store import HashIndex, ImageStore, picture
 from training.data.sources import Sources
-from training.models.two_towers import TwoTowers
+from training.models.interface import Retriever
 from training.towers.interface import Features, ImageTower, TextTower
 
 #: A tower's own faster way from image files (id, bytes) or texts to vectors, by the tower's name.
@@ -22,7 +22,7 @@ _TEXTS_AT_ONCE = 100_000
 
 
 def frozen_sources(
-    model: TwoTowers,
+    model: Retriever,
     images: ImageStore,
     texts: Iterable[str],
     work: Path,
@@ -31,14 +31,18 @@ def frozen_sources(
     image_encoders: ImageEncoders | None = None,
     text_encoders: TextEncoders | None = None,
 ) -> Sources:
-    """Sources with features of all images and of the distinct texts; `key` tells this content from others."""
-    shown = image_features(model.image_tower, images, work, key, say, image_encoders or {})
-    distinct = sorted(set(texts))
+    """Sources with features of all images and of the distinct texts, of the towers that the model has; `key` tells this
+    content from others."""
+    image_tower, text_tower = model.feature_towers()
+    shown = image_features(image_tower, images, work, key, say, image_encoders or {}) if image_tower else None
+    if text_tower is None:
+        return Sources(images, shown)
+    distinct = sorted({*texts, *model.own_texts})
     own = digest("texts", *distinct)[:16]
     names = work / f"texts-{own}"
     if not names.with_suffix(".numbers.npy").exists():
         HashIndex.write(names, iter(distinct))
-    said = text_features(model.text_tower, distinct, work, own, say, text_encoders or {})
+    said = text_features(text_tower, distinct, work, own, say, text_encoders or {})
     return Sources(images, shown, said, HashIndex(names))
 
 

@@ -6,12 +6,12 @@ with one learned query makes one vector of them.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from training.config import FusionConfig
+from training.models.assets import Assets
 from training.models.two_towers import TwoTowers
 from training.towers.interface import Features
 
@@ -20,13 +20,16 @@ _TEXT_STEP = 0.3
 
 
 class Fusion(TwoTowers):
-    """`fuse` attends over image and text; a half that is not there is masked."""
+    """`fuse` attends over image and text; a half that is not there is masked. As MagicLens was released: `residual`
+    false and `empty_text` encoded, over the pooled vectors of a CLIP."""
 
     kind = "fusion"
     config: FusionConfig
 
-    def __init__(self, config: FusionConfig, assets: Path | None = None) -> None:
+    def __init__(self, config: FusionConfig, assets: Assets | None = None) -> None:
         super().__init__(config, assets)
+        self.own_texts = ("",) if config.empty_text == "encoded" else ()
+        self._recompute = False
         width, images, texts = config.width, self.image_tower.shape, self.text_tower.shape
         self.width = width
         self.image_map, self.text_map = nn.Linear(images.width, width), nn.Linear(texts.width, width)
@@ -70,12 +73,27 @@ class Fusion(TwoTowers):
                 seen = mask if mask is not None else there.new_ones(tokens.shape[:2])
                 masks.append(seen & there[:, None])
         mask = torch.cat(masks, dim=1)
-        hidden = self.encoder(torch.cat(sequence, dim=1), src_key_padding_mask=~mask)
+        hidden = self._attended(torch.cat(sequence, dim=1), ~mask)
         weights = torch.softmax(self.pooling(hidden).masked_fill(~mask[..., None], float("-inf")), dim=1)
         fused = _unit((weights * hidden).sum(dim=1))
         if not self.config.residual:
             return fused
         return _unit(_around(halves, has_image) + self.gate * fused)
+
+    def _attended(self, sequence: Tensor, padding: Tensor) -> Tensor:
+        if not (self._recompute and self.training):
+            attended: Tensor = self.encoder(sequence, src_key_padding_mask=padding)
+            return attended
+        for layer in self.encoder.layers:
+            sequence = checkpoint(layer, sequence, src_key_padding_mask=padding, use_reentrant=False)
+        assert self.encoder.norm is not None
+        last: Tensor = self.encoder.norm(sequence)
+        return last
+
+    def checkpoint_activations(self) -> None:
+        """See `Retriever`."""
+        super().checkpoint_activations()
+        self._recompute = True
 
 
 def _around(halves: list[tuple[Tensor, Tensor]], has_image: Tensor) -> Tensor:

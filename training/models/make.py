@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.errors import ConfigurationError
 from training.config import ModelConfig
+from training.models.assets import ROLES, Assets
 from training.models.fusion import Fusion
 from training.models.interface import Retriever
 from training.models.sum import Sum
@@ -21,9 +23,10 @@ _FORMAT = "lensmith-retriever"
 _KINDS: dict[str, Any] = {one.kind: one for one in (Fusion, Sum)}
 
 
-def make_retriever(config: Any, assets: Path | None = None) -> Retriever:
-    """An untrained retriever of a configuration; with `assets`, the folder of a saved one, its trained towers are
-    built from there. Raises ConfigurationError for a backbone that cannot be found."""
+def make_retriever(config: Any, assets: Assets | None = None) -> Retriever:
+    """An untrained retriever of a configuration; with assets, those of a saved one, whose towers are built of them.
+
+    Raises ConfigurationError for a backbone that cannot be found."""
     model: Retriever = _KINDS[config.kind](config, assets)
     return model
 
@@ -34,8 +37,10 @@ def save_pretrained(model: Retriever, folder: Path, about: dict[str, Any] | None
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
+    for role in ROLES:
+        shutil.rmtree(folder / role, ignore_errors=True)
     model.save_assets(folder)
-    state = {name: value.contiguous() for name, value in model.kept_state().items()}
+    state = {name: value.contiguous() for name, value in model.saved_state().items()}
     save_file(state, str(folder / f"{WEIGHTS}.part"), metadata={"format": "pt"})
     os.replace(folder / f"{WEIGHTS}.part", folder / WEIGHTS)
     described = {"format": _FORMAT, "model": model.config.model_dump(mode="json"), "towers": model.towers()}
@@ -46,7 +51,7 @@ def save_pretrained(model: Retriever, folder: Path, about: dict[str, Any] | None
 def from_pretrained(source: str | Path) -> Retriever:
     """The model in a folder that `save_pretrained` wrote, or of the Hugging Face hub by name, in evaluation mode.
 
-    Raises ConfigurationError for a folder that holds no such model.
+    Raises ConfigurationError for a folder that holds no such model, and for towers that are no longer where they were.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -54,9 +59,10 @@ def from_pretrained(source: str | Path) -> Retriever:
     folder = _local(source)
     try:
         about = read_description(folder)
-        model = make_retriever(TypeAdapter[Any](ModelConfig).validate_python(about["model"]), folder)
+        assets = Assets(folder, about["towers"])
+        model = make_retriever(TypeAdapter[Any](ModelConfig).validate_python(assets.sources(about["model"])), assets)
         missing, unexpected = model.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
-        if unexpected or set(missing) & set(model.kept_state()):
+        if unexpected or set(missing) & set(model.saved_state()):
             raise ValueError("weights of another model")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, ValidationError) as error:
         raise _no_model(folder) from error

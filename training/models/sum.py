@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from schemas.errors import ConfigurationError
 from training.config import SumConfig
+from training.models.assets import Assets
 from training.models.two_towers import TwoTowers
 from training.towers.interface import Features
 
@@ -19,7 +18,7 @@ class Sum(TwoTowers):
     kind = "sum"
     config: SumConfig
 
-    def __init__(self, config: SumConfig, assets: Path | None = None) -> None:
+    def __init__(self, config: SumConfig, assets: Assets | None = None) -> None:
         super().__init__(config, assets)
         images, texts = self.image_tower.shape.width, self.text_tower.shape.width
         if config.width is None and images != texts:

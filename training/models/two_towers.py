@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.config import TowersConfig
 from training.data.sources import Sources
 from training.items import Item
+from training.models.assets import Assets, described, is_kept
 from training.models.interface import Retriever
-from training.towers.interface import Features, Tower
+from training.models.item_features import features_of, mixed, rows_of, taken
+from training.towers.interface import Features, ImageTower, TextTower
 from training.towers.load_towers import load_image_tower, load_text_tower
+from training.towers.trained_part import set_trained, still_where_frozen
 
 _IMAGE, _TEXT = "image_tower", "text_tower"
+_VIEWS = ("fused", _TEXT, _IMAGE)
 
 
 class TwoTowers(Retriever):
@@ -25,16 +29,15 @@ class TwoTowers(Retriever):
 
     config: TowersConfig
 
-    def __init__(self, config: TowersConfig, assets: Path | None = None) -> None:
+    def __init__(self, config: TowersConfig, assets: Assets | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config, kept = config, assets or Assets()
         text_name = config.text_tower or config.image_tower
-        trained = config.train_towers != "none"
-        folder = assets if trained else None
-        self.image_tower = load_image_tower(config.image_tower, config.tokens, folder and folder / _IMAGE)
-        self.text_tower = load_text_tower(text_name, config.tokens, folder and folder / _TEXT)
-        for tower in (self.image_tower, self.text_tower):
-            _set_trained(tower, config.train_towers, config.trained_layers)
+        self.image_tower = load_image_tower(config.image_tower, config.tokens, kept.folder_of(_IMAGE))
+        self.text_tower = load_text_tower(text_name, config.tokens, kept.folder_of(_TEXT))
+        for role, tower in self._roles().items():
+            kept.name(role, tower)
+            set_trained(tower, config.train_towers, config.trained_layers)
 
     def fuse(self, images: Features | None, has_image: Tensor, texts: Features | None, has_text: Tensor) -> Tensor:
         """Unit vectors float32 (n, width) of features (n rows each); `has_*` bool (n) say which halves count."""
@@ -45,17 +48,29 @@ class TwoTowers(Retriever):
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> TwoTowers:
-        """Frozen towers stay in evaluation mode: no dropout, no new statistics of batches."""
+        """Frozen towers and frozen layers of towers stay in evaluation mode."""
         super().train(mode)
-        for tower in (self.image_tower, self.text_tower):
-            if not any(one.requires_grad for one in tower.parameters()):
-                tower.eval()
+        for tower in self._roles().values():
+            still_where_frozen(tower)
         return self
 
     @property
     def frozen(self) -> bool:
-        """Whether features may be computed once."""
+        """See `Retriever`."""
         return self.config.train_towers == "none"
+
+    def feature_towers(self) -> tuple[ImageTower | None, TextTower | None]:
+        """See `Retriever`."""
+        return self.image_tower, self.text_tower
+
+    def checkpoint_activations(self) -> None:
+        """See `Retriever`."""
+        for tower in self._roles().values():
+            if any(one.requires_grad for one in tower.parameters()):
+                tower.checkpoint_activations()
+
+    def _roles(self) -> dict[str, ImageTower | TextTower]:
+        return {_IMAGE: self.image_tower, _TEXT: self.text_tower}
 
     def prepare(self, items: Sequence[Item], sources: Sources, draw: np.random.Generator | None = None) -> Any:
         """See `Retriever`."""
@@ -66,7 +81,7 @@ class TwoTowers(Retriever):
             return -1 if number is None else images.setdefault(number, len(images))
 
         places = [(image(one.image), image(one.toward)) for one in items]
-        said = [texts.setdefault(one.text, len(texts)) if one.text else -1 for one in items]
+        said = [texts.setdefault(one.text, len(texts)) if one.text or self.own_texts else -1 for one in items]
         return {
             "image": torch.tensor([one for one, _ in places], dtype=torch.int64),
             "toward": torch.tensor([one for _, one in places], dtype=torch.int64),
@@ -101,11 +116,11 @@ class TwoTowers(Retriever):
 
     def forward(self, inputs: Any) -> Tensor:
         """See `Retriever`."""
-        images = _features(self.image_tower, inputs["images"])
-        texts = _features(self.text_tower, inputs["texts"])
+        images = features_of(self.image_tower, inputs["images"])
+        texts = features_of(self.text_tower, inputs["texts"])
         has_image, has_text = inputs["image"] >= 0, inputs["text"] >= 0
-        shown = _mixed(images, inputs) if images is not None else None
-        said = _taken(texts, inputs["text"]) if texts is not None else None
+        shown = mixed(images, inputs) if images is not None else None
+        said = taken(texts, inputs["text"]) if texts is not None else None
         view = inputs["view"]
         if not view.any():
             return self.fuse(shown, has_image, said, has_text)
@@ -115,9 +130,9 @@ class TwoTowers(Retriever):
             if not len(rows):
                 continue
             if name == "fused":
-                vectors = self.fuse(_rows(shown, rows), has_image[rows], _rows(said, rows), has_text[rows])
+                vectors = self.fuse(rows_of(shown, rows), has_image[rows], rows_of(said, rows), has_text[rows])
             else:
-                features = _rows(shown if name == _IMAGE else said, rows)
+                features = rows_of(shown if name == _IMAGE else said, rows)
                 assert features is not None
                 vectors = self.tower_view(name, features)
             found = found.index_copy(0, rows, vectors.float())
@@ -125,99 +140,25 @@ class TwoTowers(Retriever):
 
     def towers(self) -> dict[str, dict[str, str]]:
         """See `Retriever`."""
-        return {
-            role: {"name": tower.name, "revision": tower.revision}
-            for role, tower in ((_IMAGE, self.image_tower), (_TEXT, self.text_tower))
-        }
+        return {role: described(tower, self._keeps(tower)) for role, tower in self._roles().items()}
 
     def save_assets(self, folder: Path) -> None:
         """See `Retriever`."""
-        if not self.frozen:
-            self.image_tower.save_assets(folder / _IMAGE)
-            self.text_tower.save_assets(folder / _TEXT)
+        for role, tower in self._roles().items():
+            if self._keeps(tower):
+                tower.save_assets(folder / role)
 
     def kept_state(self) -> dict[str, Tensor]:
         """See `Retriever`."""
-        state = self.state_dict()
-        if not self.frozen:
-            return state
-        return {name: value for name, value in state.items() if not name.startswith((f"{_IMAGE}.", f"{_TEXT}."))}
+        return self._state_without([] if not self.frozen else [_IMAGE, _TEXT])
 
+    def saved_state(self) -> dict[str, Tensor]:
+        """See `Retriever`."""
+        return self._state_without([role for role, tower in self._roles().items() if not self._keeps(tower)])
 
-_VIEWS = ("fused", _TEXT, _IMAGE)
+    def _keeps(self, tower: ImageTower | TextTower) -> bool:
+        return not self.frozen or is_kept(tower, self.config.keep_towers)
 
-
-def _features(tower: Tower, inputs: Any) -> Features | None:
-    if inputs is None:
-        return None
-    parts: list[Features] = [inputs["features"]] if "features" in inputs else []
-    if "prepared" in inputs:
-        parts.append(tower(inputs["prepared"]))
-    return parts[0] if len(parts) == 1 else _rows(joined(*parts), inputs["order"])
-
-
-def joined(one: Features, other: Features) -> Features:
-    """The rows of one, then those of the other; sequences of tokens become equally long."""
-    found: Features = {"pooled": torch.cat([one["pooled"], other["pooled"]])}
-    if "tokens" in one and "tokens" in other:
-        longest = max(one["tokens"].shape[1], other["tokens"].shape[1])
-        tokens, masks = [], []
-        for part in (one, other):
-            sequence = part["tokens"]
-            mask = part.get("mask", sequence.new_ones(sequence.shape[:2], dtype=torch.bool))
-            missing = longest - sequence.shape[1]
-            tokens.append(nn.functional.pad(sequence, (0, 0, 0, missing)))
-            masks.append(nn.functional.pad(mask, (0, missing)))
-        found["tokens"], found["mask"] = torch.cat(tokens), torch.cat(masks)
-    return found
-
-
-def _taken(features: Features, places: Tensor) -> Features:
-    """Rows of distinct features for every item; items without one get the first, and are masked."""
-    return cast(Features, _rows(features, places.clamp(min=0)))
-
-
-def _rows(features: Features | None, rows: Tensor) -> Features | None:
-    if features is None:
-        return None
-    found: Any = {name: value[rows] for name, value in cast(Mapping[str, Tensor], features).items()}
-    return cast(Features, found)
-
-
-def _mixed(features: Features, inputs: Any) -> Features:
-    """Features of every item's image; where it has a second one, the point between them."""
-    shown = _taken(features, inputs["image"])
-    between = inputs["toward"] >= 0
-    if not between.any():
-        return shown
-    other = _taken(features, inputs["toward"])
-    share = torch.where(between, inputs["share"], torch.zeros_like(inputs["share"]))
-    mixed: Features = dict(shown)  # type: ignore[assignment]
-    mixed["pooled"] = torch.where(between[:, None], slerp(shown["pooled"], other["pooled"], share), shown["pooled"])
-    if "tokens" in shown:
-        tokens = slerp(shown["tokens"], other["tokens"], share[:, None])
-        mixed["tokens"] = torch.where(between[:, None, None], tokens, shown["tokens"])
-    return mixed
-
-
-def slerp(one: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """Points on the arc from `one` to `other` (…, d) at `share` (…), 0 at `one`; lengths go linearly.
-
-    Vectors that are nearly parallel are joined by a straight line.
-    """
-    first, second = one.norm(dim=-1, keepdim=True), other.norm(dim=-1, keepdim=True)
-    left, right = one / first.clamp(min=1e-12), other / second.clamp(min=1e-12)
-    share = share.unsqueeze(-1)
-    cosine = (left * right).sum(-1, keepdim=True)
-    angle = torch.arccos(cosine.clamp(-0.9995, 0.9995))
-    arc = (torch.sin((1 - share) * angle) * left + torch.sin(share * angle) * right) / torch.sin(angle)
-    line = nn.functional.normalize((1 - share) * left + share * right, dim=-1)
-    return torch.where(cosine.abs() > 0.9995, line, arc) * ((1 - share) * first + share * second)
-
-
-def _set_trained(tower: Tower, which: str, layers: int) -> None:
-    """Freeze a tower, or all of it but its last layers."""
-    tower.requires_grad_(which == "all")
-    if which == "last":
-        for layer in list(tower.layers())[-layers:]:
-            layer.requires_grad_(True)
+    def _state_without(self, roles: Sequence[str]) -> dict[str, Tensor]:
+        left_out = tuple(f"{one}." for one in roles)
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(left_out)}

