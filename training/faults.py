@@ -10,20 +10,26 @@ import torch
 
 from schemas.errors import RunFailedError
 
+#: What to do about it in a step, and where no step has begun.
+IN_A_STEP = (
+    "memory ran out in a training step: set run.chunk (a large batch in parts, with equal gradients), lower run.batch, "
+    "or set run.activation_checkpointing"
+)
+BEFORE = "memory ran out before the first step: take smaller towers, or lower data.window"
 _FULL = ("out of memory", "not enough memory", "allocate memory", "bad alloc", "bad_alloc")
 
 
 @contextmanager
-def memory_told() -> Iterator[None]:
-    """Within, memory that runs out becomes a RunFailedError that names the settings to change."""
+def memory_told(mend: str) -> Iterator[None]:
+    """Within, memory that runs out becomes a RunFailedError; `mend` names the settings to change."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(error) from error
+        raise _out_of_memory(mend, error) from error
     except OSError as error:
         if error.errno != errno.ENOMEM:
             raise
-        raise _out_of_memory(error) from error
+        raise _out_of_memory(mend, error) from error
     except RuntimeError as error:
         said = str(error)
         if "DataLoader worker" in said and "killed" in said.lower():
@@ -33,15 +39,12 @@ def memory_told() -> Iterator[None]:
             ) from error
         if not any(one in said.lower() for one in _FULL):
             raise
-        raise _out_of_memory(error) from error
+        raise _out_of_memory(mend, error) from error
 
 
-def _out_of_memory(error: BaseException) -> RunFailedError:
+def _out_of_memory(mend: str, error: BaseException) -> RunFailedError:
     reason = next(iter(str(error).splitlines()), "")[:160] or type(error).__name__
-    return RunFailedError(
-        "memory ran out in a training step: set run.chunk (a large batch in parts, with equal gradients), lower "
-        f"run.batch, or set run.activation_checkpointing ({reason})."
-    )
+    return RunFailedError(f"{mend} ({reason}).")
 
 
 def no_number(what: str, value: float, step: int, rows: Sequence[str]) -> RunFailedError:

@@ -15,7 +15,7 @@ from schemas.errors import ConfigurationError
 from training.arguments import training_arguments
 from training.checkpoints import last_complete
 from training.data.step_batches import StepBatches
-from training.faults import memory_told
+from training.faults import IN_A_STEP, memory_told
 from training.learner import Learner
 from training.loggers import loggers
 from training.models.interface import Retriever
@@ -47,7 +47,7 @@ def fit(
     told = Told(stage.name, stage.run.metric, around.say, around.console)
     callbacks = [*(loggers(stage.run.report_to, logs) if is_first() else []), told]
     try:
-        with threads(stage.run.threads), memory_told():
+        with threads(stage.run.threads), memory_told(IN_A_STEP):
             trainer = StepTrainer(learner, batches, stage.run, arguments, validate, callbacks)
             trainer.fit(last_complete(folder) if resume else None)
     finally:

@@ -1,10 +1,12 @@
 """Run as a program: does `lensmith` commands, each in a process of its own that can be killed, with everything imported
-once. A line of standard input is {"arguments": […], "said": FILE}; answers are the process's id, then its end."""
+once. A line of standard input is {"arguments": […], "said": FILE, "memory": MORE_BYTES or null, "without": […]};
+answers are the process's id, then its end."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ class Commands:
 
     def __init__(self, folder: Path) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": str(ROOT)}
+        environment |= {"HF_HUB_OFFLINE": "1"}
         self._server = subprocess.Popen(
             [sys.executable, __file__],
             cwd=ROOT,
@@ -30,13 +33,21 @@ class Commands:
         )
         self._said = folder / "said.txt"
 
-    def run(self, *arguments: object, until: Callable[[float], bool] | None = None) -> tuple[int, str]:
+    def run(
+        self,
+        *arguments: object,
+        until: Callable[[float], bool] | None = None,
+        memory: int | None = None,
+        without: tuple[str, ...] = (),
+    ) -> tuple[int, str]:
         """Exit status (-9 killed) and what was said. The process is killed once `until`, asked with the seconds since
-        its start, is true."""
+        its start, is true; it gets no more than `memory` bytes beyond what imports took, and has no packages
+        `without`."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._said.write_bytes(b"")
-        self._server.stdin.write(json.dumps({"arguments": [*map(str, arguments)], "said": str(self._said)}) + "\n")
+        asked = {"arguments": [*map(str, arguments)], "said": str(self._said), "memory": memory, "without": without}
+        self._server.stdin.write(json.dumps(asked) + "\n")
         self._server.stdin.flush()
         pid, began = int(self._server.stdout.readline()), time.monotonic()
         os.set_blocking(self._server.stdout.fileno(), False)
@@ -71,6 +82,11 @@ def serve() -> None:
             os.dup2(sink, 1)
             os.dup2(sink, 2)
             os.close(0)
+            if asked["memory"] is not None:
+                pages = int(Path("/proc/self/statm").read_text().split()[0])
+                most = pages * os.sysconf("SC_PAGE_SIZE") + asked["memory"]
+                resource.setrlimit(resource.RLIMIT_AS, (most, most))
+            sys.modules |= dict.fromkeys(asked["without"])
             sys.argv = ["lensmith", *asked["arguments"]]
             main()
             sys.exit(0)
