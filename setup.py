@@ -33,6 +33,11 @@ PACKAGES = [
     "synthesis.verification",
     "synthesis.writers",
     "training",
+    "training.data",
+    "training.models",
+    "training.objectives",
+    "training.report",
+    "training.towers",
 ]
 
 setup(
@@ -43,5 +48,6 @@ setup(
         "lensmith.presets": ["*.yaml"],
         "publishing": ["templates/*.jinja2", "judging/templates/*.jinja2", "report/templates/*.jinja2"],
         "synthesis.prompts": ["*.jinja", "*.yaml"],
+        "training.report": ["templates/*.jinja2"],
     },
 )

@@ -16,6 +16,7 @@ from training.progress import PART, SPEED, WAIT
 from training.report.curves import Curve, chart
 from training.scoring import METRICS
 from training.stages import Stage, stages_of
+from training.text_to_image import NAME
 
 History = Sequence[Mapping[str, Any]]
 _SCORE = "eval_"
@@ -99,18 +100,23 @@ def stage_report(stage: Stage, history: History, facts: Mapping[str, int]) -> St
         best=best,
         metrics=metrics,
         scores=_some([(int(one["step"]), [float(one[_SCORE + name]) for name in metrics]) for one in scored]),
-        charts=_charts(steps, scored, metrics, best[2] if best else None),
+        charts=_charts(own, metrics, best[2] if best else None),
     )
 
 
-def _charts(steps: History, scored: History, metrics: Sequence[str], best: int | None) -> dict[str, Any]:
+def _charts(entries: History, metrics: Sequence[str], best: int | None) -> dict[str, Any]:
+    steps = [one for one in entries if "loss" in one]
     parts = list(dict.fromkeys(name for one in steps for name in one if name.startswith(PART)))
     losses = [_curve(steps, "loss", "loss in sum" if parts else "loss")]
     losses += [_curve(steps, name, name.removeprefix(PART)) for name in parts]
     made = {"Loss": chart(losses, "Loss")}
     if metrics:
-        curves = [_curve(scored, _SCORE + name, name) for name in metrics]
+        curves = [_curve(entries, _SCORE + name, name) for name in metrics]
         made["Scores on the validation split, percent"] = chart(curves, "Scores", best)
+    searched = list(dict.fromkeys(name for one in entries for name in one if name.startswith(NAME)))
+    if searched:
+        curves = [_curve(entries, name, name.removeprefix(NAME)) for name in searched]
+        made["Texts that find their image, percent"] = chart(curves, "Texts find images")
     made["Learning rate"] = chart([_curve(steps, "learning_rate", "learning rate")], "Learning rate")
     made["Norm of the gradients, before it is cut"] = chart([_curve(steps, "grad_norm", "norm")], "Gradients")
     made["Triplets a second"] = chart([_curve(steps, SPEED, "triplets a second")], "Speed")
