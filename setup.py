@@ -37,6 +37,7 @@ PACKAGES = [
     "training.models",
     "training.objectives",
     "training.report",
+    "training.study",
     "training.towers",
 ]
 
@@ -49,5 +50,6 @@ setup(
         "publishing": ["templates/*.jinja2", "judging/templates/*.jinja2", "report/templates/*.jinja2"],
         "synthesis.prompts": ["*.jinja", "*.yaml"],
         "training.report": ["templates/*.jinja2"],
+        "training.study": ["templates/*.jinja2"],
     },
 )

@@ -48,6 +48,7 @@ from lensmith.refine_command import refine_command
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
 from lensmith.settings import STAGES, Settings, load_settings
+from lensmith.study_command import study_command
 from lensmith.train_command import train_command
 from lensmith.watch_commands import config_command, doctor_command, report_command, status_command
 from schemas.errors import LensmithError
@@ -169,6 +170,7 @@ app.command("export")(export_command)
 app.command("take-down")(take_down_command)
 app.command("push")(push_command)
 app.command("train")(train_command)
+app.command("study")(study_command)
 app.command("embed")(embed_command)
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
