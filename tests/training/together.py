@@ -23,6 +23,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "guarded": ({"hard_negatives": 1, "guard": 0.99}, {}),
     "symmetric": ({"symmetric": True} | HARD, {}),
     "cached": ({"symmetric": True} | HARD, {"chunk": 20}),
+    "computed twice": (HARD, {"chunk": 20, "activation_checkpointing": True}),
     "added": (HARD, {"accumulate": 2}),
     "cached and added": (HARD, {"accumulate": 2, "chunk": 20}),
     "no texts": ({"query_negative": False}, {"chunk": 50}),
