@@ -17,6 +17,7 @@ MODULES = (
     "annotate_images",
     "write_instructions",
     "publish_dataset",
+    "train",
     "evaluate",
     "scaling",
 )
