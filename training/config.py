@@ -69,7 +69,72 @@ class SumConfig(TowersConfig):
     )
 
 
-ModelConfig = Annotated[FusionConfig | SumConfig, Field(discriminator="kind")]
+class LoraSettings(_Section):
+    """Low-rank matrices beside the weights of a language model, which alone are trained of it (LoRA)."""
+
+    rank: int = Field(default=16, ge=1, description="rank of the matrices")
+    alpha: float = Field(default=32.0, gt=0, description="what they add is multiplied by alpha / rank")
+    dropout: float = Field(default=0.05, ge=0, lt=1, description="dropout before them")
+    targets: list[str] | None = Field(
+        default=None, description="last names of the linear layers that get them, such as q_proj; null is all"
+    )
+
+
+class LlmConfig(_Section):
+    """A language model as embedder."""
+
+    kind: Literal["llm"] = "llm"
+    language_model: str = Field(
+        default="SmolLM2-135M-Instruct",
+        description="`SmolLM2-135M-Instruct`, or a causal or an image-text-to-text model: name or folder",
+    )
+    image_tower: str | None = Field(
+        default="efficientnet-lite0",
+        description="tower that sees images for a model of texts; null for a model that sees them by itself",
+    )
+    tokens: bool = Field(default=False, description="show the tower's token sequence, not only its one vector")
+    image_places: int = Field(
+        default=4, ge=1, description="places in the prompt that are made of the tower's one vector"
+    )
+    train_towers: Literal["none", "last", "all"] = Field(
+        default="none", description="the image tower frozen with features computed once; its last layers; or all of it"
+    )
+    trained_layers: int = Field(default=2, ge=1, description="layers of the image tower that `last` trains")
+    keep_towers: Literal["none", "folders", "all"] = Field(
+        default="none",
+        description="language model and frozen tower that are saved with the model: none, those of folders, or all",
+    )
+    lora: LoraSettings | None = Field(
+        default_factory=LoraSettings, description="how the language model is trained; null leaves it as it is"
+    )
+    pooling: Literal["last", "mean"] = Field(
+        default="last", description="the embedding is the last token's hidden state, or the mean of all"
+    )
+    width: int | None = Field(
+        default=None, ge=1, description="width of a linear map behind it; null is the language model's own width"
+    )
+    query: str = Field(
+        default="{image}\nFind the picture that this one becomes when it is changed as follows: {text}",
+        description="prompt of an image with a text",
+    )
+    target: str = Field(default="{image}\nFind this picture.", description="prompt of an image alone")
+    text: str = Field(default="Find a picture of the following: {text}", description="prompt of a text alone")
+    chat: bool = Field(default=True, description="prompts stand in the model's chat template, where it has one")
+    max_text_tokens: int = Field(default=96, ge=1, description="tokens of a text that are read")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of the language model's own weights; what is trained is in float32"
+    )
+
+    @model_validator(mode="after")
+    def _prompts_show_what_they_are_given(self) -> LlmConfig:
+        for name, marks in (("query", ("{image}", "{text}")), ("target", ("{image}",)), ("text", ("{text}",))):
+            prompt = getattr(self, name)
+            if any(prompt.count(mark) != (mark in marks) for mark in ("{image}", "{text}")):
+                raise ValueError(f"{name} must hold {' and '.join(marks)} once, and no other")
+        return self
+
+
+ModelConfig = Annotated[FusionConfig | SumConfig | LlmConfig, Field(discriminator="kind")]
 
 
 class TextsConfig(_Section):

@@ -12,13 +12,14 @@ from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
 from training.checkpoints import write_whole
 from training.config import TrainConfig, train_config
+from training.models.assets import ROLES
 from training.models.make import DESCRIPTION, WEIGHTS, read_description
 from training.processes import processes
 
-HISTORY, REPORT = "history.json", "report.html"
+HISTORY, REPORT, CARD = "history.json", "report.html", "README.md"
 WORK, LOGS = "_work", "logs"
 _STATE = "training.json"
-_OWN = frozenset({WEIGHTS, DESCRIPTION, HISTORY, REPORT, WORK, LOGS, "README.md", "image_tower", "text_tower"})
+_OWN = frozenset({WEIGHTS, DESCRIPTION, HISTORY, REPORT, WORK, LOGS, CARD, *ROLES})
 
 
 def prepare(folder: Path) -> None:

@@ -15,12 +15,13 @@ from training.config import ModelConfig
 from training.models.assets import ROLES, Assets
 from training.models.fusion import Fusion
 from training.models.interface import Retriever
+from training.models.llm import Llm
 from training.models.sum import Sum
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 _FORMAT = "lensmith-retriever"
-_KINDS: dict[str, Any] = {one.kind: one for one in (Fusion, Sum)}
+_KINDS: dict[str, Any] = {one.kind: one for one in (Fusion, Sum, Llm)}
 
 
 def make_retriever(config: Any, assets: Assets | None = None) -> Retriever:

@@ -38,6 +38,8 @@ class TwoTowers(Retriever):
         for role, tower in self._roles().items():
             kept.name(role, tower)
             set_trained(tower, config.train_towers, config.trained_layers)
+        # Features of frozen towers are made before anybody has chosen a mode.
+        self.train()
 
     def fuse(self, images: Features | None, has_image: Tensor, texts: Features | None, has_text: Tensor) -> Tensor:
         """Unit vectors float32 (n, width) of features (n rows each); `has_*` bool (n) say which halves count."""

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import tiny_backbones as tiny
 import torch
-from embedded import gradients, made, vectors
+from embedded import gradients, made, sources, vectors
 
 from schemas.errors import ConfigurationError
 from training.config import TrainConfig
+from training.data.towers_features import frozen_sources
 from training.items import Item
 from training.learner import Learner
+from training.models.make import make_retriever
 
 ITEMS = [Item(0, "the same in red"), Item(7, "a blue ring"), Item(14), Item(None, "one square")]
 
@@ -94,6 +96,16 @@ def test_modes_of_frozen_and_trained_parts(folders):
     assert model.encoder.training
     assert not made(**settings(folders["clip"])).train().image_tower.training
     assert not model.eval().encoder.training
+
+
+def test_features_of_a_new_model_do_not_depend_on_their_batch(tmp_path):
+    """Frozen towers of a model that nobody has put into a mode: batch norms must not see the batch."""
+    torch.manual_seed(0)
+    model = make_retriever(TrainConfig(model={"width": 12, "layers": 1, "heads": 2, "tokens": True}).model)
+    stored = frozen_sources(model, sources().images, [], tmp_path, "key", lambda _: None).image_features
+    with torch.no_grad():
+        alone = model.eval().image_tower(model.image_tower.prepare(sources().pictures([5], None)))
+    assert torch.allclose(stored.of([5])["pooled"], alone["pooled"], atol=1e-4)
 
 
 def test_a_tower_whose_layers_are_not_known(folders, monkeypatch):
