@@ -79,6 +79,7 @@ RUN |= {"report_to": ["tensorboard"]}
 def test_the_command_trains_in_two_processes_and_speaks_once(dataset, tiny_clip, tmp_path, launcher):
     done = started(*launcher, *command(dataset, tiny_clip, tmp_path, model={"train_towers": "none"}, run=RUN))
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "Warning" not in done.stderr
     lines = done.stdout.splitlines()
     assert lines.count(f"{tmp_path / 'model'}: trained") == 1
     assert len([one for one in lines if "step 6 of 6" in one]) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -23,9 +25,24 @@ def gathered(rows: Tensor) -> Tensor:
         parts = [torch.empty_like(rows) for _ in range(processes())]
         dist.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
-    from torch.distributed.nn.functional import all_gather
+    found: Tensor = _Gathered.apply(rows)  # type: ignore[no-untyped-call]
+    return found
 
-    return torch.cat(list(all_gather(rows.contiguous())))  # type: ignore[no-untyped-call]
+
+class _Gathered(torch.autograd.Function):
+    """Rows of all processes; the gradient of a row is the sum of what all processes have for it."""
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(processes())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.chunk(processes())[rank()]
 
 
 def own_rows(count: int) -> Tensor:
