@@ -17,6 +17,7 @@ from lensmith.dataset_commands import export_command, push_command, take_down_co
 from lensmith.demo_command import demo_command
 from lensmith.embed_command import embed_command
 from lensmith.evaluate_command import evaluate_command
+from lensmith.export_model_command import export_model_command
 from lensmith.failures import error_of_os, error_of_store, store_errors
 from lensmith.judge_command import judge_command
 from lensmith.options import (
@@ -172,6 +173,7 @@ app.command("push")(push_command)
 app.command("train")(train_command)
 app.command("study")(study_command)
 app.command("embed")(embed_command)
+app.command("export-model")(export_model_command)
 app.command("evaluate")(evaluate_command)
 app.command("compare")(compare_command)
 

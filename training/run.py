@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from training.card import model_card
 from training.checkpoints import save_whole, write_whole
 from training.config import TrainConfig
 from training.data.sources import Sources
@@ -18,7 +19,7 @@ from training.fitting import fit, threads, validation
 from training.ground import Ground, Prepared
 from training.learner import Learner
 from training.loggers import loggers
-from training.model_folder import HISTORY, LOGS, REPORT, WORK, begin, is_trained, prepare, stages_folder
+from training.model_folder import CARD, HISTORY, LOGS, REPORT, WORK, begin, is_trained, prepare, stages_folder
 from training.model_sources import scored_split, still_sources
 from training.models.interface import Retriever
 from training.models.make import from_pretrained, make_retriever, save_pretrained
@@ -95,6 +96,8 @@ class _Training:
         save_pretrained(model, self._output, {"training": self._config.model_dump(mode="json"), "dataset": dataset})
         facts = {one.stage.name: {"triplets": one.rows(), "images": len(one.opened.images)} for one in prepared}
         write_report(self._output / REPORT, self._history, self._config, model, facts)
+        card = model_card(self._config, model, facts, self._history, str(self._ground.dataset))
+        write_whole(self._output / CARD, card)
         shutil.rmtree(self._output / WORK, ignore_errors=True)
 
     def _stage(self, prepared: Prepared) -> None:
