@@ -15,7 +15,7 @@ from schemas.errors import ConfigurationError, MissingPackageError, RunFailedErr
 
 
 def study_command(
-    dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset: OUT/dataset of a run.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="A dataset: OUT/dataset of a run, or an address of one.")],
     output: Annotated[Path, typer.Option("--output", help="Folder of the study.")],
     config: Annotated[
         Path | None, typer.Option("--config", help="YAML file of the training that all runs share.")

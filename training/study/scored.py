@@ -16,6 +16,7 @@ from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
 from training.config import DataConfig, TrainConfig
 from training.data.open_dataset import open_dataset
+from training.data.parquet_files import Location
 from training.data.sources import Sources
 from training.data.triplet_table import TripletTable
 from training.embedding import embed
@@ -39,7 +40,7 @@ _IDLE: dict[str, Any] = {"run": {"checkpoint_steps", "log_steps", "report_to"}, 
 class Bench:
     """Where models of a study are trained and scored."""
 
-    dataset: Path
+    dataset: Location
     #: Folder of the runs' folders.
     runs: Path
     #: Features and indexes, made once for all runs.
@@ -127,7 +128,7 @@ def hidden_scores(model: Retriever, split: ScoredSplit, hide: str = "none") -> d
     return dict(split.evaluate(embed(model, queries, split.sources), gallery).metrics)
 
 
-def plain_split(dataset: Path, split: str, work: Path) -> ScoredSplit:
+def plain_split(dataset: Location, split: str, work: Path) -> ScoredSplit:
     """The split without a model's features. Raises ConfigurationError for one that cannot be scored on."""
     try:
         opened = open_dataset(dataset, split, work)

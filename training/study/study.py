@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 from training.config import train_config
 from training.data.open_dataset import open_dataset
+from training.data.parquet_files import Location, located
 from training.scoring import ScoredSplit
 from training.study.chart import chart
 from training.study.columns import column_runs
@@ -40,7 +41,7 @@ class Planned:
 
 
 def study(
-    dataset: Path,
+    dataset: Location,
     output: Path,
     settings: Mapping[str, Any],
     options: StudyOptions,
@@ -53,7 +54,7 @@ def study(
     if all do, the first error is raised.
     """
     options.check()
-    around = around or Surroundings()
+    around, dataset = around or Surroundings(), located(dataset)
     prepare(output)
     work = output / WORK
     split = plain_split(dataset, options.split, work)
@@ -68,7 +69,7 @@ def study(
 
     def told() -> StudyResult:
         return StudyResult(
-            dataset=dataset.resolve().parent.name if dataset.resolve().name == "dataset" else dataset.resolve().name,
+            dataset=_name(dataset),
             title=_title(options),
             split=options.split,
             queries=len(split.rows),
@@ -103,7 +104,7 @@ def prepare(folder: Path) -> None:
         raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a study.")
 
 
-def plan(dataset: Path, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
+def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
     """The runs with their data, those with too little of it marked; cut to one size where that is asked for."""
     opened = open_dataset(dataset, train_config(settings).data.split, work)
     if options.by:
@@ -204,6 +205,12 @@ def check_metric(metric: str, split: ScoredSplit) -> None:
     names = one.evaluate(np.ones((1, 1), np.float32), np.ones((len(split.gallery), 1), np.float32)).metrics
     if metric not in names:
         raise ConfigurationError(f"--metric {metric!r} is none of the evaluator's: there are {', '.join(names)}.")
+
+
+def _name(dataset: Location) -> str:
+    """What the page calls a dataset: its folder, or the one around `dataset`."""
+    path = dataset.resolve() if isinstance(dataset, Path) else PurePosixPath(dataset)
+    return path.parent.name if path.name == "dataset" else path.name
 
 
 def _title(options: StudyOptions) -> str:
