@@ -17,7 +17,7 @@ _NEEDED = frozenset({"torch", "transformers", "accelerate", "safetensors", "toke
 
 
 def train_on(
-    dataset: Path,
+    dataset: Path | str,
     output: Path,
     settings: Mapping[str, Any],
     say: Callable[[str], None],
@@ -53,7 +53,7 @@ def read_settings(config: Path | None) -> dict[str, Any]:
 
 
 def train_command(
-    dataset: Annotated[Path, typer.Option("--dataset", help="Folder of a dataset: OUT/dataset of a run.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="A dataset: OUT/dataset of a run, or an address of one.")],
     output: Annotated[Path, typer.Option("--output", help="Folder of the model.")],
     config: Annotated[
         Path | None, typer.Option("--config", help="YAML file: model, data, objectives, run, stages.")

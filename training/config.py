@@ -67,6 +67,9 @@ class SumConfig(TowersConfig):
     width: int | None = Field(
         default=384, ge=1, description="width of the linear maps; null adds the towers' vectors as they are"
     )
+    text_weight: float = Field(
+        default=1.0, gt=0, description="length of the text beside the image's 1: less where texts say little of images"
+    )
 
 
 class LoraSettings(_Section):

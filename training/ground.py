@@ -10,6 +10,7 @@ from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json
 from training.data.batches import BatchPlan
 from training.data.open_dataset import OpenDataset, open_dataset
+from training.data.parquet_files import Location
 from training.data.sources import Sources
 from training.data.triplet_table import TripletTable
 from training.model_sources import scored_split, training_sources
@@ -43,7 +44,7 @@ class Prepared:
 class Ground:
     """A dataset's folder, a folder for features and indexes, and the surroundings."""
 
-    dataset: Path
+    dataset: Location
     work: Path
     around: Surroundings
     _opened: dict[str, OpenDataset] = field(default_factory=dict)
@@ -86,6 +87,11 @@ class Ground:
             what = "pages" if stage.data.pages == "distinct" else "triplets"
             self.around.say(f"batches hold {max(plan.sizes)} triplets: the dataset has no more {what} for one")
         self.around.say(f"{stage.name}: {prepared.rows()} triplets, {len(prepared.opened.images)} images")
+        left = table.counts()
+        reasons = {"have an image that is not there": left.no_image, "have no text": left.no_text}
+        for reason, count in reasons.items():
+            if count:
+                self.around.say(f"{count} of {left.rows} triplets {reason}, and are left out")
         return plan
 
     def scored(self, model: Retriever, stage: Stage, objectives: Mapping[str, Objective]) -> ScoredSplit:

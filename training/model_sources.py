@@ -8,6 +8,7 @@ from pathlib import Path
 from training.config import DataConfig
 from training.data.image_store import ImageStore
 from training.data.open_dataset import OpenDataset, open_dataset
+from training.data.parquet_files import Location
 from training.data.sources import Sources
 from training.data.towers_features import frozen_sources
 from training.data.triplet_table import TripletTable
@@ -21,13 +22,13 @@ def training_sources(
 ) -> Sources:
     """Sources of the rows that a stage trains on."""
     if model.frozen:
-        texts = {text for row in table.all_rows() for text in (*row.texts, row.query_text, row.target_text) if text}
+        texts = (text for row in table.all_rows() for text in (*row.texts, row.query_text, row.target_text))
         encoders = around.image_encoders, around.text_encoders
         return frozen_sources(model, opened.images, texts, work, opened.digest, around.say, *encoders)
     return Sources(opened.images)
 
 
-def scored_split(dataset: Path, split: str, model: Retriever, work: Path, around: Surroundings) -> ScoredSplit:
+def scored_split(dataset: Location, split: str, model: Retriever, work: Path, around: Surroundings) -> ScoredSplit:
     """A split with what a model needs to be scored on it."""
     opened = open_dataset(dataset, split, work)
     table = TripletTable(opened.files, DataConfig(split=split), opened.images.numbers)
@@ -44,6 +45,5 @@ def still_sources(
 ) -> Sources:
     """Sources for a model that is not trained while they are used: each image goes through its tower once, however
     many items show it. `key` tells content and weights from others in the folder `work`."""
-    distinct = {one for one in texts if one}
     encoders = around.image_encoders, around.text_encoders
-    return frozen_sources(model, images, distinct, work, key, around.say, *(encoders if model.frozen else ({}, {})))
+    return frozen_sources(model, images, texts, work, key, around.say, *(encoders if model.frozen else ({}, {})))

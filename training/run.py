@@ -12,6 +12,7 @@ import torch
 from training.card import model_card
 from training.checkpoints import save_whole, write_whole
 from training.config import TrainConfig
+from training.data.parquet_files import Location
 from training.data.sources import Sources
 from training.data.step_batches import BatchMaker, StepBatches
 from training.faults import BEFORE, memory_told
@@ -38,7 +39,7 @@ _DONE = "trained.pt"
 
 
 def train(
-    dataset: Path, output: Path, config: TrainConfig, around: Surroundings | None = None, resume: bool = False
+    dataset: Location, output: Path, config: TrainConfig, around: Surroundings | None = None, resume: bool = False
 ) -> Retriever:
     """Train on a dataset and keep the model in `output`; with `resume` from its last checkpoint, to the weights that
     an undisturbed run gives. Processes that torchrun or `accelerate launch` started train together.

@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 from lensmith.cli import app
 from schemas.errors import LensmithError
 
-SETTINGS = "{steps: 6, batch: 4, width: 24, layers: 1, heads: 3, threads: 1, checkpoint_steps: 2}"
+SETTINGS = """
+model: {width: 24, layers: 1, heads: 3}
+run: {steps: 6, batch: 4, threads: 1, checkpoint_steps: 2, report_to: []}
+"""
 
 
 def lensmith(*arguments):
@@ -66,9 +69,14 @@ def model(dataset):
 
 def test_training_keeps_a_model_that_says_how_it_was_made(model):
     about = json.loads((model / "model.json").read_text())
-    assert about["training"]["steps"] == 6
-    assert about["towers"] == {"images": "efficientnet-lite0", "texts": "all-MiniLM-L6-v2"}
-    assert sorted(one.name for one in model.iterdir()) == ["model.json", "model.safetensors"]
+    assert about["training"]["run"]["steps"] == 6
+    assert about["model"]["kind"] == "fusion"
+    names = {role: one["name"] for role, one in about["towers"].items()}
+    assert names == {"image_tower": "efficientnet-lite0", "text_tower": "all-MiniLM-L6-v2"}
+    # No checkpoints, features or indexes are left, and no weights of frozen towers.
+    assert {"model.json", "model.safetensors", "history.json", "report.html"} <= {one.name for one in model.iterdir()}
+    assert not (model / "_work").exists()
+    assert (model / "model.safetensors").stat().st_size < 1 << 20
 
 
 def test_the_same_command_gives_the_same_model_and_resume_knows_it(dataset, model, tmp_path):
@@ -140,8 +148,11 @@ def test_wrong_tables_are_said_in_a_sentence(dataset, model, tmp_path, queries, 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{tempo: 3}", "the keys are steps"),
-        ("{steps: fast}", "steps in the training configuration"),
+        ("{tempo: 3}", "unknown key 'tempo'"),
+        ("{run: {tempo: 3}}", "unknown key 'run.tempo'"),
+        ("{run: {steps: fast}}", "run.steps in the training configuration"),
+        ("{model: {kind: fusion, heads: 5}}", "heads must divide width"),
+        ("{objectives: {info_nce: null}}", "name at least one objective"),
         ("[1, 2]", "must hold a mapping"),
         ("{steps: [", "cannot read the configuration"),
     ],

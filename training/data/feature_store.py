@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from schemas.errors import ConfigurationError
+from training.data.made_once import made_once
 from training.towers.interface import Features, TowerShape
 
 #: Items of which features are made at once.
@@ -69,20 +68,16 @@ def make_features(
     of: Callable[[range], Features],
     say: Callable[[int, int], None],
 ) -> FeatureStore:
-    """The store at `folder`, made of `of(numbers)` where it is not there yet; a stopped making begins again.
+    """The store at `folder`, made of `of(numbers)` where it is not there yet; a stopped making begins again, and of
+    several processes one makes it.
 
     Raises ConfigurationError where the folder cannot be written.
     """
-    if (folder / _DESCRIPTION).exists():
-        return FeatureStore(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _fill(folder, count, shape, of, say)
-        about = {"width": shape.width, "token_width": shape.token_width, "tokens": shape.tokens}
-        (folder / f"{_DESCRIPTION}.part").write_text(json.dumps(about))
-        os.replace(folder / f"{_DESCRIPTION}.part", folder / _DESCRIPTION)
-    except OSError as error:
-        raise ConfigurationError(f"cannot keep features in {folder}: {error.strerror or error}.") from error
+    with made_once(folder) as empty:
+        if empty is not None:
+            _fill(empty, count, shape, of, say)
+            about = {"width": shape.width, "token_width": shape.token_width, "tokens": shape.tokens}
+            (empty / _DESCRIPTION).write_text(json.dumps(about))
     return FeatureStore(folder)
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from training.data.feature_store import FeatureStore
-from training.data.image_store import HashIndex, ImageStore, picture
+from training.data.image_store import ImageStore, picture
+from training.data.string_table import StringTable
 
 #: A picture and a generator to a varied picture.
 Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -23,7 +24,7 @@ class Sources:
     images: ImageStore
     image_features: FeatureStore | None = None
     text_features: FeatureStore | None = None
-    text_index: HashIndex | None = None
+    text_index: StringTable | None = None
     augment: Augmentation | None = None
     #: Features of other models by name, such as a teacher's.
     others: Mapping[str, FeatureStore] = field(default_factory=dict)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from schemas.ids import digest
 from training.data.feature_store import FeatureStore, make_features
-from training.data.image_store import HashIndex, ImageStore, picture
+from training.data.image_store import ImageStore, picture
+from training.data.made_once import made_once
 from training.data.sources import Sources
+from training.data.string_table import StringTable, write_strings
 from training.models.interface import Retriever
 from training.towers.interface import Features, ImageTower, TextTower
 
@@ -18,7 +23,6 @@ from training.towers.interface import Features, ImageTower, TextTower
 ImageEncoders = Mapping[str, Callable[[list[tuple[str, bytes]]], torch.Tensor]]
 TextEncoders = Mapping[str, Callable[[list[str]], torch.Tensor]]
 Say = Callable[[str], None]
-_TEXTS_AT_ONCE = 100_000
 
 
 def frozen_sources(
@@ -37,13 +41,20 @@ def frozen_sources(
     shown = image_features(image_tower, images, work, key, say, image_encoders or {}) if image_tower else None
     if text_tower is None:
         return Sources(images, shown)
-    distinct = sorted({*texts, *model.own_texts})
-    own = digest("texts", *distinct)[:16]
-    names = work / f"texts-{own}"
-    if not names.with_suffix(".numbers.npy").exists():
-        HashIndex.write(names, iter(distinct))
-    said = text_features(text_tower, distinct, work, own, say, text_encoders or {})
-    return Sources(images, shown, said, HashIndex(names))
+    names, own = _distinct(chain((one for one in texts if one), model.own_texts), work)
+    said = text_features(text_tower, names, work, own, say, text_encoders or {})
+    return Sources(images, shown, said, names)
+
+
+def _distinct(texts: Iterable[str], work: Path) -> tuple[StringTable, str]:
+    """The distinct texts in a folder that is named after what they are, and that name."""
+    work.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=work, prefix="texts.") as folder:
+        key = write_strings(Path(folder), texts)[:16]
+        with made_once(work / f"texts-{key}") as empty:
+            if empty is not None:
+                shutil.copytree(folder, empty, dirs_exist_ok=True)
+    return StringTable(work / f"texts-{key}"), key
 
 
 def image_features(
@@ -63,13 +74,13 @@ def image_features(
 
 
 def text_features(
-    tower: TextTower, texts: list[str], work: Path, key: str, say: Say, encoders: TextEncoders
+    tower: TextTower, texts: Sequence[str], work: Path, key: str, say: Say, encoders: TextEncoders
 ) -> FeatureStore:
     """Features of texts, by their number in the list."""
     fast = encoders.get(tower.name) if not tower.shape.tokens else None
 
     def of(numbers: range) -> Features:
-        part = texts[numbers.start : numbers.stop]
+        part = list(texts[numbers.start : numbers.stop])
         if fast is not None:
             return {"pooled": fast(part)}
         found: Features = tower(tower.prepare(part))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from schemas.errors import ConfigurationError
 from training.config import DataConfig, TextsConfig
-from training.data.image_store import hash_of
+from training.data.parquet_files import Location, ParquetFiles, open_parquet
+from training.data.string_table import hash_of
 from training.items import Row
 
 Int64Array = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 #: Columns that a dataset must have, and those that are read where they are there.
 REQUIRED = ("triplet_id", "query_image_id", "target_image_id", "instruction")
@@ -36,60 +36,84 @@ class Window:
     pages: npt.NDArray[np.uint64]
 
 
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of a split: all of them, those that settings leave out, and those that lack an image or a text."""
+
+    rows: int
+    filtered: int
+    no_image: int
+    no_text: int
+
+    @property
+    def kept(self) -> int:
+        """Rows that are trained on."""
+        return self.rows - self.filtered - self.no_image - self.no_text
+
+
 class TripletTable:
     """The rows of a split that settings keep, in windows of at most `config.window` of them."""
 
     def __init__(
-        self, files: Sequence[Path], config: DataConfig, numbers: Callable[[Sequence[str]], Int64Array]
+        self, files: Sequence[Location], config: DataConfig, numbers: Callable[[Sequence[str]], Int64Array]
     ) -> None:
-        """`numbers` finds the numbers of image ids. Raises ConfigurationError for missing columns and no rows."""
-        self._files, self._config, self._numbers = list(files), config, numbers
-        self._columns = _columns(self._files, config)
-        self._groups: list[tuple[int, int, int]] = []
-        for number, path in enumerate(self._files):
-            metadata = pq.ParquetFile(path).metadata
-            sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-            self._groups += [(number, group, count) for group, count in enumerate(sizes)]
-        self.rows = sum(count for _, _, count in self._groups)
-        self._spans = _spans([count for _, _, count in self._groups], config.window)
+        """`numbers` finds the numbers of image ids. Raises ConfigurationError for missing columns."""
+        self._config, self._numbers = config, numbers
+        self._columns = _columns(files, config)
+        self._parquet = ParquetFiles(files)
+        self._spans = _spans(len(self._parquet), config.window)
 
     def __len__(self) -> int:
         """How many windows there are."""
         return len(self._spans)
 
     def page_counts(self, window: int) -> Int64Array:
-        """Rows of each page of a window, without reading texts."""
-        light = ["page_id", "query_image_id", "target_image_id", *self._config.where]
-        if self._config.texts.only:
-            light.append("instructions")
-        held = self._kept(self._read(window, [name for name in self._columns if name in light]))
-        return np.unique(held.pages, return_counts=True)[1].astype(np.int64)
+        """Rows of each page of a window, without holding its texts."""
+        return np.unique(self._kept(self._light(window)).pages, return_counts=True)[1].astype(np.int64)
+
+    def counts(self) -> RowCounts:
+        """How many rows there are, and why others are left out."""
+        total = np.zeros(4, np.int64)
+        for window in range(len(self)):
+            wanted, shown, said, _, _, _ = self._masks(table := self._light(window))
+            left = (~wanted).sum(), (wanted & ~shown).sum(), (wanted & shown & ~said).sum()
+            total += [len(table), *left]
+        return RowCounts(*(int(one) for one in total))
 
     def window(self, number: int) -> Window:
         """A window with all columns."""
         return self._kept(self._read(number, self._columns))
 
+    def _light(self, window: int) -> pa.Table:
+        """What says which rows are kept."""
+        light = ["page_id", "query_image_id", "target_image_id", "instruction", "instructions", *self._config.where]
+        return self._read(window, [name for name in self._columns if name in light])
+
     def _read(self, window: int, columns: Sequence[str]) -> pa.Table:
-        parts = []
-        for file, group, _ in self._groups[slice(*self._spans[window])]:
-            with pq.ParquetFile(self._files[file]) as parquet:
-                parts.append(parquet.read_row_group(group, columns=list(columns)))
-        return pa.concat_tables(parts)
+        return self._parquet.rows(*self._spans[window], columns)
 
     def _kept(self, table: pa.Table) -> Window:
-        mask = np.ones(len(table), bool)
-        for name, wanted in self._config.where.items():
-            mask &= _matching(table[name], name, wanted)
+        wanted, shown, said, queries, targets, pages = self._masks(table)
+        mask = wanted & shown & said
+        return Window(table.filter(pa.array(mask)), queries[mask], targets[mask], pages[mask])
+
+    def _masks(self, table: pa.Table) -> tuple[Mask, Mask, Mask, Int64Array, Int64Array, npt.NDArray[np.uint64]]:
+        """For each row whether settings want it, whether its images are there, whether it has a text; the images'
+        numbers, and the page's."""
+        wanted = np.ones(len(table), bool)
+        for name, values in self._config.where.items():
+            wanted &= _matching(table[name], name, values)
         names = table["page_id"].to_pylist() if "page_id" in table.column_names else [None] * len(table)
-        pages = np.array([_page(name, number) for number, name in enumerate(names)], np.uint64)
+        ids = zip(names, table["query_image_id"].to_pylist(), table["target_image_id"].to_pylist(), strict=True)
+        # Rows of no page have pages of their own, which are the same whatever window they stand in.
+        pages = np.array([hash_of(page or f"{query} {target}") for page, query, target in ids], np.uint64)
         if self._config.fraction < 1:
-            mask &= pages.astype(np.float64) / 2**64 < self._config.fraction
-        if self._config.texts.only:
-            mask &= [bool(texts_of(row, self._config.texts)) for row in table.select(["instructions"]).to_pylist()]
+            wanted &= pages.astype(np.float64) / 2**64 < self._config.fraction
+        texts = ["instruction", *(one for one in ("instructions",) if one in table.column_names)]
+        said = np.array([bool(texts_of(row, self._config.texts)) for row in table.select(texts).to_pylist()], bool)
         queries = self._numbers(table["query_image_id"].to_pylist())
         targets = self._numbers(table["target_image_id"].to_pylist())
-        mask &= (queries >= 0) & (targets >= 0)
-        return Window(table.filter(pa.array(mask)), queries[mask], targets[mask], pages[mask])
+        return wanted, (queries >= 0) & (targets >= 0), said, queries, targets, pages
 
     def make_rows(self, window: Window, places: Sequence[int]) -> list[Row]:
         """Rows of a window at the given places."""
@@ -133,15 +157,14 @@ def texts_of(row: Mapping[str, Any], config: TextsConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in found if one))
 
 
-def _page(name: str | None, number: int) -> int:
-    return hash_of(name) if name else hash_of(f"row {number}")
-
-
-def _columns(files: Sequence[Path], config: DataConfig) -> list[str]:
+def _columns(files: Sequence[Location], config: DataConfig) -> list[str]:
+    """Columns that are read, those of the first file. Raises ConfigurationError for files without what is needed."""
     if not files:
         raise ConfigurationError(f"the dataset has no split {config.split!r}: name one that it has with data.split.")
+    found: list[str] = []
     for path in files:
-        names = pq.ParquetFile(path).schema_arrow.names
+        with open_parquet(path) as parquet:
+            names = parquet.schema_arrow.names
         missing = [one for one in REQUIRED if one not in names]
         if missing:
             raise ConfigurationError(
@@ -152,8 +175,9 @@ def _columns(files: Sequence[Path], config: DataConfig) -> list[str]:
             raise ConfigurationError(f"data.where names {unknown[0]!r}, which is no column of {path}.")
         if config.texts.only and "instructions" not in names:
             raise ConfigurationError(f"data.texts.only needs the column instructions, which {path} does not have.")
-    known = [*REQUIRED, *(one for one in OPTIONAL if one in names)]
-    return [*known, *(one for one in config.where if one not in known)]
+        known = [*REQUIRED, *(one for one in OPTIONAL if one in names)]
+        found = found or [*known, *(one for one in config.where if one not in known)]
+    return found
 
 
 def _matching(column: pa.ChunkedArray, name: str, wanted: Any) -> npt.NDArray[np.bool_]:
@@ -172,17 +196,7 @@ def _matching(column: pa.ChunkedArray, name: str, wanted: Any) -> npt.NDArray[np
     return found
 
 
-def _spans(counts: Sequence[int], window: int) -> list[tuple[int, int]]:
-    """Row groups of each window: consecutive ones, about equally many rows in each, at most `window` where a row group
-    is not larger by itself."""
-    total = sum(counts)
-    if not total:
-        return []
-    share = -(-total // -(-total // window))
-    spans, begin, rows = [], 0, 0
-    for number, count in enumerate(counts):
-        if rows and rows + count > share:
-            spans.append((begin, number))
-            begin, rows = number, 0
-        rows += count
-    return [*spans, (begin, len(counts))]
+def _spans(rows: int, window: int) -> list[tuple[int, int]]:
+    """First and behind the last row of each window: as few as can be, about equally large."""
+    count = -(-rows // window)
+    return [(number * rows // count, (number + 1) * rows // count) for number in range(count)]

@@ -44,5 +44,6 @@ class Sum(TwoTowers):
         total = torch.zeros(len(has_image), self.width, device=has_image.device)
         for role, features, there in (("image_tower", images, has_image), ("text_tower", texts, has_text)):
             if features is not None:
-                total = total + there[:, None] * self.tower_view(role, features)
+                weight = self.config.text_weight if role == "text_tower" else 1.0
+                total = total + weight * there[:, None] * self.tower_view(role, features)
         return nn.functional.normalize(total, dim=-1)

@@ -104,6 +104,12 @@ def prepare(folder: Path) -> None:
         raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a study.")
 
 
+def _name(dataset: Location) -> str:
+    """What a report calls a dataset: `dataset` is what every run calls its own."""
+    parts = str(dataset).rstrip("/").split("/") if is_address(dataset) else Path(dataset).resolve().parts
+    return parts[-2] if parts[-1] == "dataset" and len(parts) > 1 else parts[-1]
+
+
 def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
     """The runs with their data, those with too little of it marked; cut to one size where that is asked for."""
     opened = open_dataset(dataset, train_config(settings).data.split, work)
