@@ -69,7 +69,7 @@ def study(
 
     def told() -> StudyResult:
         return StudyResult(
-            dataset=_name(dataset),
+            dataset=_dataset_name(dataset),
             title=_title(options),
             split=options.split,
             queries=len(split.rows),
@@ -102,12 +102,6 @@ def prepare(folder: Path) -> None:
         raise ConfigurationError(f"{folder} cannot be the study's folder: {error.strerror}.") from error
     if foreign:
         raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a study.")
-
-
-def _name(dataset: Location) -> str:
-    """What a report calls a dataset: `dataset` is what every run calls its own."""
-    parts = str(dataset).rstrip("/").split("/") if is_address(dataset) else Path(dataset).resolve().parts
-    return parts[-2] if parts[-1] == "dataset" and len(parts) > 1 else parts[-1]
 
 
 def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
@@ -213,7 +207,7 @@ def check_metric(metric: str, split: ScoredSplit) -> None:
         raise ConfigurationError(f"--metric {metric!r} is none of the evaluator's: there are {', '.join(names)}.")
 
 
-def _name(dataset: Location) -> str:
+def _dataset_name(dataset: Location) -> str:
     """What the page calls a dataset: its folder, or the one around `dataset`."""
     path = dataset.resolve() if isinstance(dataset, Path) else PurePosixPath(dataset)
     return path.parent.name if path.name == "dataset" else path.name
