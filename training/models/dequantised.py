@@ -66,10 +66,12 @@ def _unpack(source: Path, folder: Path) -> None:
     model = module.AutoModelForCausalLM.from_pretrained(
         str(source.parent), quantization_config=module.GgufConfig(dequantize=True), dtype=torch.float16, **where
     )
-    # It is a plain model now, and is saved and loaded as one.
+    # A plain model with these weights: nothing of the file's format is saved with it.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    model.save_pretrained(folder)
+    plain = module.AutoModelForCausalLM.from_config(model.config, dtype=torch.float16)
+    plain.load_state_dict(model.state_dict())
+    plain.save_pretrained(folder)
     module.AutoTokenizer.from_pretrained(str(source.parent), **where).save_pretrained(folder)
 
 

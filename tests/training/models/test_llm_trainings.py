@@ -70,8 +70,9 @@ def test_two_stages_with_stored_features(dataset, tiny_clip, tmp_path):
         assert torch.equal(same, one), name
 
 
-def test_a_model_that_sees_learns_too(dataset, tmp_path):
-    run = {"steps": 12, "batch": 12, "activation_checkpointing": True, "chunk": 12, "log_steps": 2}
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_model_that_sees_learns_too(dataset, tmp_path, bf16):
+    run = {"bf16": bf16, "steps": 12, "batch": 12, "activation_checkpointing": True, "chunk": 12, "log_steps": 2}
     config = settings(tiny.llava(tmp_path / "lm"), None, run=run)
     train(dataset, tmp_path / "model", config, QUIET)
     assert falls(losses(tmp_path / "model", "training"), 0.95), losses(tmp_path / "model", "training")
@@ -89,6 +90,21 @@ def test_the_package_that_unpacks_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(dequantised, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match="gguf"):
         dequantised.local_language_model()
+
+
+@pytest.mark.timeout(600)
+def test_the_unpacked_model_knows_what_it_knew():
+    pytest.importorskip("gguf")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = dequantised.local_language_model()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    asked = tokenizer("The capital of France is", return_tensors="pt")
+    with torch.no_grad():
+        said = model(**asked).logits[0, -1].argmax()
+    assert tokenizer.decode(said) == " Paris"
+    assert "<|im_start|>" in tokenizer.chat_template
 
 
 @pytest.mark.timeout(600)

@@ -54,6 +54,18 @@ def clip(folder: Path) -> Path:
     return folder
 
 
+def metaclip2(folder: Path) -> Path:
+    """A CLIP of many languages."""
+    from transformers import MetaClip2Config, MetaClip2Model
+
+    torch.manual_seed(0)
+    MetaClip2Model(
+        MetaClip2Config(text_config=_texts(folder), vision_config=_HALF | _SHOWN, projection_dim=32)
+    ).save_pretrained(folder)
+    _processor(folder, "CLIP", size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    return folder
+
+
 def siglip(folder: Path) -> Path:
     """Texts of one length, attention pooling of images."""
     from transformers import SiglipConfig, SiglipModel
@@ -100,6 +112,7 @@ def bert(folder: Path) -> Path:
 
 DUAL: dict[str, Callable[[Path], Path]] = {
     "clip": clip,
+    "metaclip2": metaclip2,
     "siglip": siglip,
     "siglip2": siglip2,
     "chinese_clip": chinese_clip,
