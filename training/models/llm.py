@@ -1,13 +1,13 @@
-"""A language model as embedder of images with texts, as CoLLM (arXiv 2503.19910, section 3.1) and InstructCIR (arXiv
-2412.05756) have it: a prompt with the image and the text in it, one vector of the last hidden states, LoRA.
+"""A language model as embedder of images with texts, after CoLLM (arXiv 2503.19910) and InstructCIR (arXiv 2412.05756):
+a prompt with the image and the text in it, one vector of the last hidden states, LoRA.
 
 A model of texts sees an image through a tower whose features an adapter (two linear layers) maps to embeddings of
 words; a model that sees images by itself takes them through its own processor. Both prompts of a triplet differ: the
-query's names the change, the target's asks for the picture itself. CoLLM trains in two stages, first on image–caption
-pairs (`objectives.slerp_captions`) and then on triplets.
+query's names the change, the target's asks for the picture itself. Both papers train in two stages, first on
+image–caption pairs (`objectives.slerp_captions` makes CoLLM's triplets of them) and then on triplets.
 
-Departures: CoLLM's reference passes a Q-Former-like adapter; here it is two linear layers over the pooled vector or the
-token grid. The embedding is the last token's hidden state, or the mean, without a word of its own for it.
+Departures: the papers' adapters, prompts and sizes are not rebuilt. Queries and targets go the same way, so that they
+share a space without an image tower that is trained for it.
 """
 
 from __future__ import annotations
