@@ -108,18 +108,19 @@ def test_the_unpacked_model_knows_what_it_knew():
 
 
 @pytest.mark.timeout(600)
-def test_smollm2_and_efficientnet(dataset, tmp_path):
-    """The local models, on a handful of rows: the file of the package is unpacked once."""
+def test_smollm2_and_efficientnet(tmp_path):
+    """The local models, on a handful of rows that stand in every step."""
     pytest.importorskip("gguf")
     from training.data.open_dataset import open_dataset
 
-    model = {"kind": "llm", "width": 64, "lora": {"rank": 4}}
-    run = RUN | {"steps": 3, "batch": 4, "learning_rate": 1e-3, "warmup": 0, "log_steps": 1}
+    images, rows = colour_task(np.random.default_rng(0))
+    dataset = write_dataset(tmp_path / "few", images, rows[:5])
+    model = {"kind": "llm", "width": 64, "lora": {"rank": 4, "dropout": 0}}
+    run = RUN | {"steps": 4, "batch": 5, "learning_rate": 1e-3, "warmup": 0, "log_steps": 1}
     config = train_config({"model": model, "run": run})
     trained = train(dataset, tmp_path / "model", config, QUIET)
     found = losses(tmp_path / "model", "training")
-    assert found[-1] < found[0], found
-    assert dequantised.local_language_model().exists()
+    assert found[-1] < 0.9 * found[0], found
     images = Sources(open_dataset(dataset, "train", tmp_path).images)
     items = [Item(0, "the same in red"), Item(7), Item(None, "a ring of the colour of the sky")]
     expected = vectors(trained, *items, given=images)
