@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -156,6 +157,10 @@ class DataConfig(_Section):
     """What a dataset's rows become."""
 
     split: str = Field(default="train", description="the split that is trained on")
+    images: Path | None = Field(
+        default=None,
+        description="folder at which image paths begin, for layouts other than Lensmith's; null is the dataset's own",
+    )
     where: dict[str, Any] = Field(
         default={},
         description="columns of `ids` and what they must be: a list of values, or {min: 0.3, max: 0.8}",

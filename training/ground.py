@@ -8,6 +8,7 @@ from pathlib import Path
 
 from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json
+from training.data.augmentation import augmentation
 from training.data.batches import BatchPlan
 from training.data.open_dataset import OpenDataset, open_dataset
 from training.data.parquet_files import Location
@@ -37,7 +38,7 @@ class Prepared:
 
     def rows(self) -> int:
         """How many they are."""
-        return int(sum(self.table.page_counts(one).sum() for one in range(len(self.table))))
+        return self.table.counts().kept
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,14 @@ class Ground:
     dataset: Location
     work: Path
     around: Surroundings
+    #: Where the image files of a foreign dataset lie, if not in its folder.
+    images: Path | None = None
     _opened: dict[str, OpenDataset] = field(default_factory=dict)
 
     def open(self, split: str) -> OpenDataset:
         """A split. Raises ConfigurationError for one that is not there."""
         if split not in self._opened:
-            self._opened[split] = open_dataset(self.dataset, split, self.work)
+            self._opened[split] = open_dataset(self.dataset, split, self.work, self.images, self.around.say)
         return self._opened[split]
 
     def prepared(self, stages: Sequence[Stage]) -> list[Prepared]:
@@ -66,6 +69,7 @@ class Ground:
             opened, key = self.open(stage.data.split), canonical_json(stage.data.model_dump(mode="json"))
             if key not in tables:
                 tables[key] = TripletTable(opened.files, stage.data, opened.images.numbers)
+                tables[key].check_images()
             asked = stage.objectives.info_nce
             if asked is not None and asked.hard_negatives:
                 check_hard_negatives(asked, any(row.negatives for row in tables[key].all_rows()))
@@ -76,12 +80,13 @@ class Ground:
         """What the stage's batches are made of; the first process makes what is made once."""
         with first_before_others():
             sources = training_sources(model, prepared.opened, prepared.table, self.work, self.around)
-            return self._taught(model, sources, objectives, prepared.opened)
+            varied = replace(sources, augment=augmentation(prepared.stage.data.augment))
+            return self._taught(model, varied, objectives, prepared.opened)
 
     def plan(self, prepared: Prepared) -> BatchPlan:
         """Which rows each batch of a stage holds."""
         stage, table = prepared.stage, prepared.table
-        counts = [table.page_counts(one) for one in range(len(table))]
+        counts = (table.page_counts(one) for one in range(len(table)))
         plan = BatchPlan(counts, stage.run.batch, stage.data.pages, processes(), stage.run.seed)
         if max(plan.sizes) < stage.run.batch:
             what = "pages" if stage.data.pages == "distinct" else "triplets"
@@ -96,7 +101,7 @@ class Ground:
 
     def scored(self, model: Retriever, stage: Stage, objectives: Mapping[str, Objective]) -> ScoredSplit:
         """The validation split; a model that is distilled is scored in its teacher's gallery."""
-        split = scored_split(self.dataset, VALIDATION, model, self.work, self.around)
+        split = scored_split(self.dataset, VALIDATION, model, self.work, self.around, self.images)
         if stage.objectives.distillation is None:
             return split
         sources = self._taught(model, split.sources, objectives, self.open(VALIDATION))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from schemas.errors import ConfigurationError
 from training.config import DataConfig
 from training.data.image_store import ImageStore
 from training.data.open_dataset import OpenDataset, open_dataset
@@ -15,6 +16,15 @@ from training.data.triplet_table import TripletTable
 from training.models.interface import Retriever
 from training.scoring import ScoredSplit
 from training.surroundings import Surroundings
+
+
+def check_augmentation(model: Retriever, data: DataConfig) -> None:
+    """Raise ConfigurationError for pictures that are to be varied where none is looked at again."""
+    if data.augment != "none" and model.frozen and model.feature_towers()[0] is not None:
+        raise ConfigurationError(
+            f"data.augment is {data.augment!r}, but the image tower is frozen and sees each picture once: set "
+            "model.train_towers, or data.augment to none."
+        )
 
 
 def training_sources(
@@ -28,9 +38,11 @@ def training_sources(
     return Sources(opened.images)
 
 
-def scored_split(dataset: Location, split: str, model: Retriever, work: Path, around: Surroundings) -> ScoredSplit:
-    """A split with what a model needs to be scored on it."""
-    opened = open_dataset(dataset, split, work)
+def scored_split(
+    dataset: Location, split: str, model: Retriever, work: Path, around: Surroundings, images: Path | None = None
+) -> ScoredSplit:
+    """A split with what a model needs to be scored on it; `images` as `open_dataset` has it."""
+    opened = open_dataset(dataset, split, work, images)
     table = TripletTable(opened.files, DataConfig(split=split), opened.images.numbers)
     rows = list(table.all_rows())
     if not model.frozen:

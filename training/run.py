@@ -21,7 +21,7 @@ from training.ground import Ground, Prepared
 from training.learner import Learner
 from training.loggers import loggers
 from training.model_folder import CARD, HISTORY, LOGS, REPORT, WORK, begin, is_trained, prepare, stages_folder
-from training.model_sources import scored_split, still_sources
+from training.model_sources import check_augmentation, scored_split, still_sources
 from training.models.interface import Retriever
 from training.models.make import from_pretrained, make_retriever, save_pretrained
 from training.objectives.interface import Objective, StageStart
@@ -59,7 +59,7 @@ def train(
     if resume and is_trained(output, config):
         around.say(f"{output} is trained already")
         return from_pretrained(output)
-    ground = Ground(dataset, around.work or output / WORK / "features", around)
+    ground = Ground(dataset, around.work or output / WORK / "features", around, config.data.images)
     with threads(config.run.threads), memory_told(BEFORE):
         return _Training(ground, output, config, resume).run(stages)
 
@@ -82,6 +82,7 @@ class _Training:
             self._model = make_retriever(self._config.model)
             for stage in stages:
                 check_trained(self._model, stage)
+                check_augmentation(self._model, stage.data)
             check_teachers([one.objectives for one in stages], self._model.width)
             prepared = self._ground.prepared(stages)
         self._search = self._ground.text_search(self._model, stages)

@@ -7,7 +7,7 @@ take turns over the epochs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -63,32 +63,34 @@ def cut(
 class BatchPlan:
     """Batches over epochs: which window, and which of its batches, a step takes."""
 
-    def __init__(self, counts: Sequence[Int64Array], batch: int, pages: Pages, processes: int, seed: int) -> None:
-        """`counts`: for each window the rows of each page. Raises ConfigurationError if no batch can be made."""
-        self.sizes = [batch_size(one, batch, pages, processes) for one in counts]
-        sized = zip(counts, self.sizes, strict=True)
-        self._counts = [batch_count(one, size, pages) if size else 0 for one, size in sized]
+    def __init__(self, counts: Iterable[Int64Array], batch: int, pages: Pages, processes: int, seed: int) -> None:
+        """`counts`: for each window the rows of each page, of which a few numbers are kept. Raises ConfigurationError
+        if no batch can be made."""
+        self.sizes: list[int] = []
+        self._counts: list[int] = []
+        self.rows = 0
+        for one in counts:
+            size = batch_size(one, batch, pages, processes)
+            self.sizes.append(size)
+            self._counts.append(batch_count(one, size, pages) if size else 0)
+            self.rows += int(one.sum())
         self._seed, self._pages = seed, pages
         self.batches = sum(self._counts)
         if not self.batches:
             raise ConfigurationError(
-                "the settings leave no training triplets: give the run more input, or filter less (data.where, "
-                "data.fraction, data.texts.only)."
+                f"the settings leave {self.rows or 'no'} training triplets, too few for a batch: give the run more "
+                "input, or filter less (data.where, data.fraction, data.texts.only)."
             )
 
     def place(self, step: int) -> tuple[int, int, int]:
         """Epoch, window and batch of a step (counted from 0)."""
         epoch, within = divmod(step, self.batches)
-        for window in self._draw(epoch).permutation(len(self._counts)):
-            if within < self._counts[window]:
-                return epoch, int(window), within
-            within -= self._counts[window]
-        raise AssertionError("a step lies in its epoch")
+        order = np.random.Generator(np.random.PCG64([self._seed, 0, epoch])).permutation(len(self._counts))
+        ends = np.cumsum(np.array(self._counts, np.int64)[order])
+        turn = int(np.searchsorted(ends, within, "right"))
+        return epoch, int(order[turn]), within - (int(ends[turn - 1]) if turn else 0)
 
     def batches_of(self, epoch: int, window: int, pages: npt.NDArray[np.uint64]) -> list[Int64Array]:
         """All batches of a window in an epoch."""
         draw = np.random.Generator(np.random.PCG64([self._seed, 1, epoch, window]))
         return cut(pages, self.sizes[window], self._counts[window], self._pages, draw)
-
-    def _draw(self, epoch: int) -> np.random.Generator:
-        return np.random.Generator(np.random.PCG64([self._seed, 0, epoch]))

@@ -17,6 +17,8 @@ from training.towers.interface import Features, TowerShape
 #: Items of which features are made at once.
 BATCH = 32
 _DESCRIPTION = "features.json"
+#: Tokens are kept as float16, which holds no larger numbers.
+_LARGEST = float(np.finfo(np.float16).max)
 
 
 class FeatureStore:
@@ -96,9 +98,13 @@ def _fill(
             made, rows = of(numbers), slice(start, numbers.stop)
             pooled[rows] = made["pooled"].float().cpu().numpy()
             if tokens is not None and lengths is not None:
-                seen = made["tokens"].float().cpu().numpy()
-                tokens[rows, : seen.shape[1]] = seen
+                seen = np.clip(made["tokens"].float().cpu().numpy(), -_LARGEST, _LARGEST)
                 lengths[rows] = made["mask"].sum(1).cpu().numpy() if "mask" in made else seen.shape[1]
+                if "mask" in made:
+                    # What is masked goes to the end, wherever a tokenizer puts it.
+                    order = np.argsort(~made["mask"].cpu().numpy(), axis=1, kind="stable")
+                    seen = np.take_along_axis(seen, order[..., None], axis=1)
+                tokens[rows, : seen.shape[1]] = seen
             say(numbers.stop, count)
     for one in (pooled, tokens, lengths):
         if one is not None:

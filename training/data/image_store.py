@@ -25,7 +25,6 @@ from training.data.string_table import StringTable
 
 Int64Array = npt.NDArray[np.int64]
 _GROUPS = 8
-_FILES = 32
 _COLUMNS = ["image.bytes"]
 
 
@@ -65,13 +64,11 @@ class ParquetImages:
     def __init__(self, files: Sequence[Location], index: Path) -> None:
         """`index` is the folder where the table of ids is kept; it is made if it is not there.
 
-        Raises ConfigurationError for files without the columns and for two images of one id.
+        Raises ConfigurationError for files without the columns, and for images without an id or with one id.
         """
         for path in files:
             with open_parquet(path) as parquet:
-                missing = {"image_id", "image"} - set(parquet.schema_arrow.names)
-            if missing:
-                raise ConfigurationError(f"{path} has no column {min(missing)}: it holds no images of a dataset.")
+                _check(path, parquet.schema_arrow)
         self._parquet = ParquetFiles(files)
         with made_once(index) as folder:
             if folder is not None:
@@ -95,6 +92,8 @@ class ParquetImages:
         for path in self._parquet.files:
             with open_parquet(path) as parquet:
                 for batch in parquet.iter_batches(4096, columns=["image_id"]):
+                    if batch.column(0).null_count:
+                        raise ConfigurationError(f"{path} has an image without image_id: give it one, or take it out.")
                     yield from batch.column(0).to_pylist()
 
     def numbers(self, ids: Sequence[str]) -> Int64Array:
@@ -117,6 +116,18 @@ class ParquetImages:
         column = self._parquet.group(group, _COLUMNS).column("image").combine_chunks()
         found: pa.Array = column.field("bytes")
         return found
+
+
+def _check(path: Location, schema: pa.Schema) -> None:
+    """Raise ConfigurationError for a file that has no images as a dataset has them."""
+    for name in ("image_id", "image"):
+        if name not in schema.names:
+            raise ConfigurationError(f"{path} has no column {name}: it holds no images of a dataset.")
+    number, image = schema.field("image_id").type, schema.field("image").type
+    if not (pa.types.is_string(number) or pa.types.is_large_string(number)):
+        raise ConfigurationError(f"the column image_id of {path} is {number}: it must hold texts.")
+    if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
+        raise ConfigurationError(f"the column image of {path} is {image}: it must hold objects with bytes and path.")
 
 
 def read_images(files: Sequence[Location]) -> Iterator[tuple[str, bytes]]:

@@ -135,8 +135,14 @@ class ParquetFiles:
                 parts.append(self.group(number, columns))
             else:
                 parts += self._part(number, max(start, first) - first, min(stop, after) - first, columns)
-        # A file may lack a column that others have.
-        return pa.concat_tables(parts, promote_options="permissive")
+        try:
+            # A file may lack a column that others have.
+            return pa.concat_tables(parts, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigurationError(
+                f"files beside {self.files[0]} have columns of different kinds ({reason}): write them with one schema."
+            ) from error
 
     def _part(self, number: int, start: int, stop: int, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Rows of a row group, which may be too large to be held."""

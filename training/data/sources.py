@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from training.data.augmentation import Augmentation
 from training.data.feature_store import FeatureStore
 from training.data.image_store import ImageStore, picture
 from training.data.string_table import StringTable
-
-#: A picture and a generator to a varied picture.
-Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,17 @@ class Sources:
     others: Mapping[str, FeatureStore] = field(default_factory=dict)
 
     def pictures(self, numbers: Sequence[int], draw: np.random.Generator | None) -> list[Image.Image]:
-        """RGB pictures; varied where a generator is given and an augmentation is set."""
+        """RGB pictures; varied where a generator is given and an augmentation is set.
+
+        Equal generators vary a picture in one way, whatever other pictures are asked for.
+        """
+        key = int(draw.integers(2**63)) if draw is not None else 0
         found = []
         for number in numbers:
             one = picture(self.images.file(number), self.images.describe(number))
-            found.append(self.augment(one, draw) if self.augment is not None and draw is not None else one)
+            if self.augment is not None and draw is not None:
+                one = self.augment(one, np.random.Generator(np.random.PCG64([key, number])))
+            found.append(one)
         return found
 
     def text_numbers(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:

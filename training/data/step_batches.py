@@ -37,12 +37,15 @@ class BatchMaker:
         items = ItemList()
         plans = {name: one.plan(batch, items, self.sources) for name, one in self.objectives.items()}
         listed, size = items.items, self.chunk or max(1, len(items.items))
-        draw = np.random.Generator(np.random.PCG64([self.seed, 3, step, rank]))
         chunks = [
-            self.retriever.prepare(listed[start : start + size], self.sources, draw)
+            self.retriever.prepare(listed[start : start + size], self.sources, self._variation(step))
             for start in range(0, len(listed), size)
         ]
         return {"chunks": chunks, "plans": plans, "step": step, "rows": [one.row.row_id for one in batch.mine]}
+
+    def _variation(self, step: int) -> np.random.Generator:
+        """The same for all processes and chunks: a picture looks the same wherever it stands in the step's batch."""
+        return np.random.Generator(np.random.PCG64([self.seed, 3, step]))
 
     def _drawn(self, row: Row, step: int, place: int) -> DrawnRow:
         draw = np.random.Generator(np.random.PCG64([self.seed, 2, step, place]))
