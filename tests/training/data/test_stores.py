@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import time
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -122,6 +123,18 @@ def test_strings_that_are_kept_are_asked_for_once(tmp_path):
     write_strings(tmp_path, ["a", "b", "a", "c", "b"], lambda one: not asked.append(one) and one != "b")
     assert sorted(asked) == ["a", "b", "c"]
     assert sorted(StringTable(tmp_path)) == ["a", "c"]
+
+
+def test_strings_are_not_held(tmp_path):
+    """A set of 80,000 texts takes about 15 MB; their table is written with a small part of that."""
+    tracemalloc.start()
+    try:
+        write_strings(tmp_path, (f"text {number} of no great length" for number in range(80_000)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(StringTable(tmp_path)) == 80_000
+    assert peak < 4_000_000
 
 
 def features(numbers):
