@@ -98,7 +98,7 @@ def test_columns_of_different_kinds_have_a_sentence(tmp_path):
     pq.write_table(pa.table({"number": [{"a": 1}] * 3}), paths[1])
     found = ParquetFiles(paths)
     assert len(found.rows(0, 3, ["number"])) == 3
-    with pytest.raises(ConfigurationError, match="have columns of different kinds .*one schema"):
+    with pytest.raises(ConfigurationError, match=r"have columns of different kinds .*one schema"):
         found.rows(2, 4, ["number"])
 
 
