@@ -42,6 +42,8 @@ SCHEMA = pa.schema(
 #: Moves when equal records would give other rows.
 _VERSION = "1"
 _ALL, _IDS, _IMAGES, _FACTS = "all.parquet", "ids.parquet", "images", "conversion.json"
+#: Triplets after which progress is said.
+TOLD_AFTER = 500_000
 #: Paths of missing images that are looked for again.
 _LOOKED_FOR = 32
 
@@ -84,18 +86,19 @@ def converted(
         raise ConfigurationError(f"there is no folder {below}: say with data.images where the images lie.")
     files = splits[split]
     names = [str(one.relative_to(folder)) for one in files]
-    key = digest("layout", _VERSION, layout.name, split, str(below), *names, stamp(files))
+    content = digest("layout", _VERSION, layout.name, split, *names, stamp(files))
+    key = digest("layout", content, str(below))
     target = work / f"{layout.name}-{split}-{key[:16]}"
     _forget_if_images_came(target, below)
     with made_once(target) as empty:
         if empty is not None:
             say(f"reading {folder} as {layout.name}")
-            _convert(empty, layout, files, below)
+            _convert(empty, layout, files, below, say)
     facts = json.loads((target / _FACTS).read_text(encoding="utf-8"))
     tally = Tally.of(facts["tally"])
     for one in tally.told():
         say(f"{layout.name}, {split}: {one}")
-    return Converted(target / _IDS, target / _IMAGES, below, digest("converted", key, facts["images"]), tally)
+    return Converted(target / _IDS, target / _IMAGES, below, digest("converted", content, facts["images"]), tally)
 
 
 def _forget_if_images_came(made: Path, below: Path) -> None:
@@ -107,7 +110,7 @@ def _forget_if_images_came(made: Path, below: Path) -> None:
             shutil.rmtree(made)
 
 
-def _convert(made: Path, layout: Layout, files: Sequence[Path], below: Path) -> None:
+def _convert(made: Path, layout: Layout, files: Sequence[Path], below: Path, say: Callable[[str], None]) -> None:
     tally = Tally()
 
     def there(name: str) -> bool:
@@ -119,7 +122,7 @@ def _convert(made: Path, layout: Layout, files: Sequence[Path], below: Path) -> 
         return False
 
     (made / _IMAGES).mkdir()
-    with _Rows(made / _ALL) as sink:
+    with _Rows(made / _ALL, say) as sink:
         named = _paths(layout, files, below, tally, sink)
         images = write_strings(made / _IMAGES, named, there)
     _keep_those_with_images(made, tally)
@@ -203,9 +206,10 @@ def _nothing_left(files: Sequence[Path], below: Path, tally: Tally) -> str:
 class _Rows:
     """A parquet file that is written in row groups."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self._writer = pq.ParquetWriter(path, SCHEMA, **PARQUET)
         self._held: list[dict[str, Any]] = []
+        self._count, self._say = 0, say
 
     def __enter__(self) -> _Rows:
         return self
@@ -217,6 +221,9 @@ class _Rows:
     def write(self, row: dict[str, Any]) -> None:
         """Add a row."""
         self._held.append(row)
+        self._count += 1
+        if self._count % TOLD_AFTER == 0:
+            self._say(f"{self._count} triplets are read")
         if len(self._held) == ROWS:
             self._flush()
 
