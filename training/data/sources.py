@@ -33,13 +33,14 @@ class Sources:
         Equal generators vary a picture in one way, whatever other pictures are asked for.
         """
         key = int(draw.integers(2**63)) if draw is not None else 0
-        found = []
-        for number in numbers:
+        found: dict[int, Image.Image] = {}
+        # In the order of the store, which so reads each of its row groups once.
+        for number in sorted(set(numbers)):
             one = picture(self.images.file(number), self.images.describe(number))
             if self.augment is not None and draw is not None:
                 one = self.augment(one, np.random.Generator(np.random.PCG64([key, number])))
-            found.append(one)
-        return found
+            found[number] = one
+        return [found[number] for number in numbers]
 
     def text_numbers(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Numbers of texts in `text_features`, int64 (n); -1 for those without, such as an objective makes of a

@@ -10,7 +10,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from mining.decoding import decode
 from schemas.errors import ConfigurationError
-from training.data.image_store import picture
+from training.data.image_store import GivenImages, picture
+from training.data.sources import Sources
 
 
 def file(image, kind="PNG", **options):
@@ -110,3 +111,24 @@ def test_a_file_that_breaks_off_has_a_sentence(kind):
     whole = file(Image.effect_noise((64, 64), 80).convert("RGB"), kind)
     with pytest.raises(ConfigurationError, match=r"the image in row 3 cannot be decoded \(.*\): take it out"):
         picture(whole[: len(whole) // 2], "in row 3")
+
+
+class Listening(GivenImages):
+    """Images that remember what they were asked for."""
+
+    def __init__(self, files, names):
+        super().__init__(files, names)
+        self.asked = []
+
+    def file(self, number):
+        self.asked.append(number)
+        return super().file(number)
+
+
+def test_pictures_are_read_once_in_the_order_of_the_store():
+    colours = [(number * 10, 0, 0) for number in range(9)]
+    store = Listening([file(Image.new("RGB", (2, 2), one)) for one in colours], [str(one) for one in range(9)])
+    found = Sources(store).pictures([7, 2, 7, 0, 5], None)
+    assert [one.getpixel((0, 0)) for one in found] == [colours[one] for one in (7, 2, 7, 0, 5)]
+    assert store.asked == [0, 2, 5, 7]
+    assert Sources(store).pictures([], None) == []
