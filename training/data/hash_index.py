@@ -16,6 +16,7 @@ Int64Array = npt.NDArray[np.int64]
 
 #: Hashes that are held and sorted at once.
 _HELD = 1 << 20
+_READ = 4096
 
 
 class HashIndex:
@@ -35,7 +36,7 @@ class HashIndex:
         """Number names in their order, into an empty folder. Raises ConfigurationError if two names have one hash."""
         unsorted = folder / "unsorted.bin"
         with unsorted.open("wb") as sink:
-            while some := list(islice(names, 1 << 16)):
+            while some := list(islice(names, _READ)):
                 hashes_of(some).tofile(sink)
         found: npt.NDArray[np.uint64] = mapped(unsorted, np.uint64)
         parts = -(-len(found) // _HELD)

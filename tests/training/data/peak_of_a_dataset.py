@@ -13,12 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.config import DataConfig
+from training.data import hash_index
 from training.data.batches import BatchPlan
 from training.data.open_dataset import open_dataset
 from training.data.triplet_table import TripletTable
 
 FILE_BYTES = 2000
 WINDOW = 500
+#: As the window, small beside the datasets: what is bounded shows its bound.
+hash_index._HELD = 1024
+hash_index._READ = 512
 
 
 def write(root: Path, rows: int) -> None:

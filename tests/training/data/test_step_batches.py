@@ -190,8 +190,7 @@ def test_a_frozen_tower_and_an_augmentation_do_not_go_together(tiny_clip):
 
 
 def test_memory_does_not_grow_with_the_dataset(tmp_path):
-    """Peak of Python's, numpy's and Arrow's memory over opening, planning, a look at all rows and 30 steps: of a dataset
-    and of one eight times as large."""
+    """Peak of Python's, numpy's and Arrow's memory over opening, planning, a look at all rows and 30 steps."""
     peaks = []
     for rows in (1500, 12_000):
         root = tmp_path / str(rows)
