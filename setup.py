@@ -34,6 +34,7 @@ PACKAGES = [
     "synthesis.writers",
     "training",
     "training.data",
+    "training.data.layouts",
     "training.models",
     "training.objectives",
     "training.report",
