@@ -7,10 +7,11 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from schemas.image_files import BROKEN, FORMATS
 from schemas.protocols import UInt8Array
+from schemas.upright_pictures import orientation, upright
 
 #: What Pillow says of files that end too early.
 _CUT = ("truncated", "unexpected end", "not enough", "end of file", "ended prematurely")
@@ -18,17 +19,6 @@ _CUT = ("truncated", "unexpected end", "not enough", "end of file", "ended prema
 _DRAFT = 512
 #: Where an SVG's root element stands, behind declarations and comments.
 _HEAD = 4096
-_WHITE = (255, 255, 255)
-#: What EXIF's orientations ask for.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class UndecodableError(ValueError):
@@ -93,38 +83,8 @@ def _decoded(image: ImageFile.ImageFile, max_pixels: int) -> Decoded:
     image.load()
     if image.size != size and kind == "ICO":
         size = image.size
-    picture, orientation = _over_white(image), _orientation(image)
-    if orientation in _TURNS:
-        picture = picture.transpose(_TURNS[orientation])
-    width, height = size[::-1] if orientation >= 5 else size
-    return Decoded(picture, width, height, kind, animated)
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1…8. Many files hold broken EXIF, which says nothing of their pixels."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Pillow clips 16-bit grey to white; its high byte is the picture.
-        values = np.asarray(image)
-        shift = 8 if values.max(initial=0) > 255 else 0
-        return Image.fromarray((values >> shift).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0).astype(np.float64)
-        span = float(values.max() - values.min()) or 1.0
-        return Image.fromarray(((values - values.min()) / span * 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
-        layered = image.convert("RGBA")
-        page = Image.new("RGB", layered.size, _WHITE)
-        page.paste(layered, mask=layered.getchannel("A"))
-        return page
-    return image.convert("RGB")
+    width, height = size[::-1] if orientation(image) >= 5 else size
+    return Decoded(upright(image), width, height, kind, animated)
 
 
 def square(picture: Image.Image, resize: int, crop: int) -> UInt8Array:

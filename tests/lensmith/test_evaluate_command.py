@@ -135,11 +135,11 @@ def test_no_output_no_work(tmp_path, lensmith):
 @pytest.fixture
 def model(tmp_path):
     """An untrained model, as `lensmith train` writes one."""
-    from training.fusion_model import FusionModel
-    from training.train import TrainConfig, save
+    from training.config import FusionConfig
+    from training.models.make import make_retriever, save_pretrained
 
     folder = tmp_path / "model"
-    save(FusionModel(1280, 384), folder, TrainConfig(), {})
+    save_pretrained(make_retriever(FusionConfig()), folder)
     return folder
 
 

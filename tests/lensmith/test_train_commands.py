@@ -170,6 +170,6 @@ def test_no_dataset_no_model_and_a_foreign_folder(dataset, tmp_path):
     code, said = lensmith("train", "--dataset", dataset, "--output", tmp_path)
     assert (code, "thesis.txt" in said) == (2, True)
     code, said = lensmith("train", "--dataset", tmp_path, "--output", tmp_path / "m")
-    assert (code, "no dataset of Lensmith" in said) == (2, True)
+    assert (code, "no dataset that training reads" in said) == (2, True)
     code, said = embed(tmp_path, tmp_path / "q.csv", tmp_path / "g.csv", tmp_path / "o.npz")
     assert (code, "no model of Lensmith" in said) == (2, True)

@@ -84,18 +84,18 @@ def colour_task(rng: np.random.Generator, copies: int = 1) -> tuple[dict[str, by
     rows: list[dict[str, object]] = []
     for name in images:
         shape, colour, copy = name.split("-")
-        for other in COLOURS:
-            if other != colour:
-                rows.append(
-                    {
-                        "triplet_id": f"{name}-{other}",
-                        "query": name,
-                        "target": f"{shape}-{other}-{copy}",
-                        "instruction": f"the same in {other}",
-                        "hard_negatives": [name, f"{shape}-{colour}-{copy}"],
-                        "page_id": None,
-                        "query_text": f"a {colour} {shape}",
-                        "target_text": f"a {other} {shape}",
-                    }
-                )
+        rows += [
+            {
+                "triplet_id": f"{name}-{other}",
+                "query": name,
+                "target": f"{shape}-{other}-{copy}",
+                "instruction": f"the same in {other}",
+                "hard_negatives": [name, f"{shape}-{colour}-{copy}"],
+                "page_id": None,
+                "query_text": f"a {colour} {shape}",
+                "target_text": f"a {other} {shape}",
+            }
+            for other in COLOURS
+            if other != colour
+        ]
     return images, [rows[one] for one in rng.permutation(len(rows))]

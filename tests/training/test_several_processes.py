@@ -85,7 +85,7 @@ def test_the_command_trains_in_two_processes_and_speaks_once(dataset, tiny_clip,
     assert len([one for one in lines if "step 6 of 6" in one]) == 1
     assert len([one for one in lines if "step 6 scores" in one]) == 1
     names = {one.name for one in (tmp_path / "model").iterdir()} - {"image_tower", "text_tower"}
-    assert names == {"history.json", "logs", "model.json", "model.safetensors", "report.html"}
+    assert names == {"README.md", "history.json", "logs", "model.json", "model.safetensors", "report.html"}
     assert len(list((tmp_path / "model" / "logs").rglob("events.*"))) == 1
     history = json.loads((tmp_path / "model" / "history.json").read_text())
     assert [one["step"] for one in history if "loss" in one] == [1, 2, 4, 6]

@@ -6,7 +6,7 @@ with the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -14,10 +14,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import ExifTags, Image
+from PIL import Image
 
 from schemas.errors import ConfigurationError
-from schemas.image_files import BROKEN, BrokenImageError, opened
+from schemas.image_files import BrokenImageError, opened
+from schemas.upright_pictures import upright
 from training.data.hash_index import HashIndex
 from training.data.made_once import made_once
 from training.data.parquet_files import Location, ParquetFiles, open_parquet
@@ -26,15 +27,6 @@ from training.data.string_table import StringTable
 Int64Array = npt.NDArray[np.int64]
 _GROUPS = 8
 _COLUMNS = ["image.bytes"]
-_TURNS: Mapping[object, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class ImageStore(Protocol):
@@ -60,32 +52,9 @@ def picture(data: bytes, name: str) -> Image.Image:
     """
     try:
         with opened(data) as image:
-            shown = _over_white(image)
-            return shown.transpose(turn) if (turn := _TURNS.get(_orientation(image))) is not None else shown
+            return upright(image)
     except BrokenImageError as error:
         raise ConfigurationError(f"the image {name} cannot be decoded ({error}): take it out.") from error
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Of 16 bits Pillow would show every grey above 255 as white.
-        greys = np.asarray(image)
-        high = greys >> 8 if greys.max(initial=0) > 255 else greys
-        return Image.fromarray(high.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        page = Image.new("RGB", layered.size, (255, 255, 255))
-        page.paste(layered, mask=layered.getchannel("A"))
-        return page
-    return image.convert("RGB")
-
-
-def _orientation(image: Image.Image) -> object:
-    """How EXIF says that a camera was held; 1, upright, where it says nothing that can be read."""
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except BROKEN:
-        return 1
 
 
 class ParquetImages:

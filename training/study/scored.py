@@ -48,6 +48,8 @@ class Bench:
     split: str
     keep_models: bool
     around: Surroundings
+    #: Where images lie that are not in the dataset's own folder.
+    images: Path | None = None
 
     def __post_init__(self) -> None:
         self._digests: dict[str, str] = {}
@@ -108,14 +110,14 @@ class Bench:
 
     def _digest(self, split: str) -> str:
         if split not in self._digests:
-            self._digests[split] = open_dataset(self.dataset, split, self.work).digest
+            self._digests[split] = open_dataset(self.dataset, split, self.work, self.images).digest
         return self._digests[split]
 
     def _split(self, model: Retriever) -> ScoredSplit:
         """The split with features of a model's towers; models of equal settings share them."""
         key = canonical_json(model.config.model_dump(mode="json"))
         if key not in self._splits:
-            self._splits = {key: scored_split(self.dataset, self.split, model, self.work, self.around)}
+            self._splits = {key: scored_split(self.dataset, self.split, model, self.work, self.around, self.images)}
         return self._splits[key]
 
 
@@ -128,10 +130,10 @@ def hidden_scores(model: Retriever, split: ScoredSplit, hide: str = "none") -> d
     return dict(split.evaluate(embed(model, queries, split.sources), gallery).metrics)
 
 
-def plain_split(dataset: Location, split: str, work: Path) -> ScoredSplit:
+def plain_split(dataset: Location, split: str, work: Path, images: Path | None = None) -> ScoredSplit:
     """The split without a model's features. Raises ConfigurationError for one that cannot be scored on."""
     try:
-        opened = open_dataset(dataset, split, work)
+        opened = open_dataset(dataset, split, work, images)
         table = TripletTable(opened.files, DataConfig(split=split), opened.images.numbers)
         rows = list(table.all_rows())
     except ConfigurationError as error:

@@ -57,10 +57,11 @@ def study(
     around, dataset = around or Surroundings(), located(dataset)
     prepare(output)
     work = output / WORK
-    split = plain_split(dataset, options.split, work)
+    images = train_config(settings).data.images
+    split = plain_split(dataset, options.split, work, images)
     check_metric(options.metric, split)
     planned = plan(dataset, settings, options, work)
-    bench = Bench(dataset, output / RUNS, work, options.split, options.keep_models, replace(around, work=work))
+    bench = Bench(dataset, output / RUNS, work, options.split, options.keep_models, replace(around, work=work), images)
     for one in planned:
         if one.why:
             around.say(f"{one.run.name}: {one.why}")
@@ -106,7 +107,8 @@ def prepare(folder: Path) -> None:
 
 def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
     """The runs with their data, those with too little of it marked; cut to one size where that is asked for."""
-    opened = open_dataset(dataset, train_config(settings).data.split, work)
+    data = train_config(settings).data
+    opened = open_dataset(dataset, data.split, work, data.images)
     if options.by:
         runs = column_runs(settings, opened, options.by, options.windows)
     elif options.named is not None:
@@ -120,8 +122,9 @@ def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, 
         raise ConfigurationError(f"two runs are called {twice!r}: give one of them another name.")
     found = []
     for run in runs:
-        data = counted(open_dataset(dataset, run.config.data.split, work), run)
-        found.append(Planned(run, data, _too_few(run, data, options.least)))
+        of_run = run.config.data
+        rows = counted(open_dataset(dataset, of_run.split, work, of_run.images), run)
+        found.append(Planned(run, rows, _too_few(run, rows, options.least)))
     sizes = [one.data.triplets for one in found if not one.why and not one.run.control]
     return [_equal(one, min(sizes)) for one in found] if options.equal and sizes else found
 
