@@ -46,7 +46,8 @@ def demo_command(
     run(RunOptions(output=output, inputs=(str(archives),)), settings, console)
     dataset, model = Path(output) / "dataset", Path(output) / "model"
     if not (model / "model.json").exists():
-        train_on(dataset, model, {"run": {"steps": steps}}, lambda text: console.print(text, highlight=False))
+        # Fifteen pages would make batches of fifteen.
+        train_on(dataset, model, {"data": {"pages": "any"}, "run": {"steps": steps}}, lambda text: console.print(text, highlight=False))
     _score(Workspace(output), dataset, model, console)
     path = report(Workspace(output))
     minutes = (time.monotonic() - began) / 60
