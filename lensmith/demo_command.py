@@ -47,7 +47,12 @@ def demo_command(
     dataset, model = Path(output) / "dataset", Path(output) / "model"
     if not (model / "model.json").exists():
         # Fifteen pages would make batches of fifteen.
-        train_on(dataset, model, {"data": {"pages": "any"}, "run": {"steps": steps}}, lambda text: console.print(text, highlight=False))
+        train_on(
+            dataset,
+            model,
+            {"data": {"pages": "any"}, "run": {"steps": steps}},
+            lambda text: console.print(text, highlight=False),
+        )
     _score(Workspace(output), dataset, model, console)
     path = report(Workspace(output))
     minutes = (time.monotonic() - began) / 60
