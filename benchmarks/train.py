@@ -100,7 +100,7 @@ def compare_steps(dataset: Path, given: dict[str, Any]) -> dict[str, float]:
         def __init__(self, trainer: Any) -> None:
             self.trainer = trainer
             self.learner: Any = None
-            self.began, self.busy, self.loading = 0.0, 0.0, 0.0
+            self.began, self.busy, self.waited = 0.0, 0.0, 0.0
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             wall, busy, trainer = time.perf_counter() - self.began, time.process_time() - self.busy, self.trainer
@@ -109,8 +109,8 @@ def compare_steps(dataset: Path, given: dict[str, Any]) -> dict[str, float]:
                 self.optimizer = torch.optim.AdamW(parameter_groups(self.learner, trainer._config), fused=True)
             bare, full = _bare(self.learner, self.optimizer, trainer)
             if state.global_step > _WARM:
-                steps.append((busy, bare, full, (trainer.loading - self.loading) / wall))
-            self.began, self.busy, self.loading = time.perf_counter(), time.process_time(), trainer.loading
+                steps.append((busy, bare, full, (trainer.meter.waited - self.waited) / wall))
+            self.began, self.busy, self.waited = time.perf_counter(), time.process_time(), trainer.meter.waited
 
     trained(dataset, given, lambda trainer: trainer.add_callback(Paired(trainer)))
     return {

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
-import torch
+from training.own_files import write_whole
 
 _MARK = "complete.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
 #: Checkpoints that are kept: the last, and the one before it.
 _KEPT = 2
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, or leave it as it was."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def save_whole(state: Any, path: Path) -> None:
-    """`torch.save`, or the file as it was."""
-    part = path.with_name(f"{path.name}.part")
-    torch.save(state, part)
-    os.replace(part, path)
 
 
 def mark(folder: Path) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from schemas.errors import ConfigurationError
@@ -21,7 +19,7 @@ from training.loggers import loggers
 from training.models.interface import Retriever
 from training.processes import first_before_others, is_first
 from training.progress import Told
-from training.scoring import ScoredSplit, scores
+from training.scoring import ScoredSplit, check_metric, scores
 from training.stages import Stage
 from training.surroundings import Surroundings
 from training.trainer import StepTrainer
@@ -73,21 +71,13 @@ def validation(model: Retriever, stage: Stage, opened: Callable[[], ScoredSplit]
                 raise ConfigurationError(f"run.evaluate_steps needs the split `validation`: {error}") from error
             if not split.rows:
                 raise ConfigurationError("run.evaluate_steps needs the split `validation`, which has no triplets.")
-            _check_metric(stage.run.metric, split)
+            check_metric("run.metric", stage.run.metric, split)
 
     def validate() -> dict[str, float]:
         assert split is not None
         return scores(model, split)
 
     return validate
-
-
-def _check_metric(metric: str, split: ScoredSplit) -> None:
-    """Ask the evaluator for the score of one query, for the metrics' names."""
-    one = replace(split, rows=split.rows[:1])
-    names = one.evaluate(np.ones((1, 1), np.float32), np.ones((len(split.gallery), 1), np.float32)).metrics
-    if metric not in names:
-        raise ConfigurationError(f"run.metric {metric!r} is none of the evaluator's: there are {', '.join(names)}.")
 
 
 @contextmanager

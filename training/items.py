@@ -89,3 +89,8 @@ class RowBatch:
     def mine(self) -> Sequence[DrawnRow]:
         """The rows of this process."""
         return self.rows[self.own]
+
+    @property
+    def queries(self) -> list[tuple[DrawnRow, str]]:
+        """The rows of this process with each of their texts."""
+        return [(one, text) for one in self.mine for text in one.row.texts]

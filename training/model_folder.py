@@ -10,10 +10,10 @@ from typing import Any
 
 from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
-from training.checkpoints import write_whole
 from training.config import TrainConfig, train_config
 from training.models.assets import ROLES
 from training.models.make import DESCRIPTION, WEIGHTS, read_description
+from training.own_files import make_folder, write_whole
 from training.processes import processes
 
 HISTORY, REPORT, CARD = "history.json", "report.html", "README.md"
@@ -24,13 +24,7 @@ _OWN = frozenset({WEIGHTS, DESCRIPTION, HISTORY, REPORT, WORK, LOGS, CARD, *ROLE
 
 def prepare(folder: Path) -> None:
     """Make the folder. Raises ConfigurationError for one that holds anything but a model of ours."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(one.name for one in folder.iterdir() if one.name.removesuffix(".part") not in _OWN)
-    except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be the model's folder: {error.strerror}.") from error
-    if foreign:
-        raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a model.")
+    make_folder(folder, _OWN, "model")
 
 
 def stages_folder(folder: Path) -> Path:

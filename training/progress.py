@@ -21,17 +21,19 @@ class Meter:
     """Speed between two looks at it; what is done aside (scoring, checkpoints) does not count."""
 
     def __init__(self) -> None:
+        #: Seconds that steps have waited for data, in all.
+        self.waited = 0.0
         self._start()
 
     def _start(self) -> None:
-        self._began, self._waited, self._aside, self._samples = time.perf_counter(), 0.0, 0.0, 0
+        self._began, self._before, self._aside, self._samples = time.perf_counter(), self.waited, 0.0, 0
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Within, a step waits for its data."""
         began = time.perf_counter()
         yield
-        self._waited += time.perf_counter() - began
+        self.waited += time.perf_counter() - began
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -47,7 +49,7 @@ class Meter:
     def read(self) -> dict[str, float]:
         """Triplets a second, and the share of the time in which steps waited for data, since the last look."""
         seconds = max(time.perf_counter() - self._began - self._aside, 1e-9)
-        found = {SPEED: self._samples / seconds, WAIT: min(1.0, self._waited / seconds)}
+        found = {SPEED: self._samples / seconds, WAIT: min(1.0, (self.waited - self._before) / seconds)}
         self._start()
         return found
 

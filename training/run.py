@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from training.card import model_card
-from training.checkpoints import save_whole, write_whole
 from training.config import TrainConfig
 from training.data.parquet_files import Location
 from training.data.sources import Sources
@@ -26,6 +25,7 @@ from training.models.interface import Retriever
 from training.models.make import from_pretrained, make_retriever, save_pretrained
 from training.objectives.interface import Objective, StageStart
 from training.objectives.make import make_objectives
+from training.own_files import save_whole, write_whole
 from training.processes import first_before_others, is_first, join, processes, rank, wait
 from training.report.page import write_report
 from training.stages import Stage, check, check_trained, stages_of, trained_only

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from evaluation.embeddings import Embeddings
 from evaluation.result import Result
 from evaluation.score import evaluate
 from evaluation.task import ImageFile, Task
+from schemas.errors import ConfigurationError
 from schemas.protocols import Float32Array
 from training.data.sources import Sources
 from training.embedding import embed
@@ -21,6 +23,8 @@ from training.items import Item, Row
 from training.models.interface import Retriever
 
 METRICS = ("R@1", "R@5", "R@10", "mAP@10")
+#: The half of every query that a model does not see.
+Hidden = Literal["none", "image", "text"]
 
 
 @dataclass(frozen=True)
@@ -50,32 +54,31 @@ class ScoredSplit:
         return evaluate(self.task(), Embeddings(ids, queries, tuple(str(one) for one in self.gallery), gallery), None)
 
 
-def scores(model: Retriever, split: ScoredSplit) -> dict[str, float]:
-    """Every metric of a model, in percent."""
-    queries = [Item(one.query, one.texts[0]) for one in split.rows]
-    return dict(split.evaluate(embed(model, queries, split.sources), _gallery(model, split)).metrics)
+def check_metric(setting: str, metric: str, split: ScoredSplit) -> None:
+    """Raise ConfigurationError for a metric that the evaluator does not have: one query is scored for the names."""
+    one = replace(split, rows=split.rows[:1])
+    names = one.evaluate(np.ones((1, 1), np.float32), np.ones((len(split.gallery), 1), np.float32)).metrics
+    if metric not in names:
+        raise ConfigurationError(f"{setting} {metric!r} is none of the evaluator's: there are {', '.join(names)}.")
+
+
+def scores(model: Retriever, split: ScoredSplit, hide: Hidden = "none") -> dict[str, float]:
+    """Every metric of a model, in percent, of queries without the half that is hidden."""
+    return _scores(model, split, _gallery(model, split), hide)
 
 
 def compare(model: Retriever, split: ScoredSplit) -> Mapping[str, dict[str, float]]:
-    """Scores of a model beside itself with one half of each query, and beside the bare image tower."""
+    """Scores of a model beside itself with one half of each query."""
     gallery = _gallery(model, split)
-    halves = {
-        "image and text": [Item(one.query, one.texts[0]) for one in split.rows],
-        "text only": [Item(None, one.texts[0]) for one in split.rows],
-        "image only": [Item(one.query) for one in split.rows],
-    }
-    return {
-        name: dict(split.evaluate(embed(model, items, split.sources), gallery).metrics)
-        for name, items in halves.items()
-    }
+    halves: dict[str, Hidden] = {"image and text": "none", "text only": "image", "image only": "text"}
+    return {name: _scores(model, split, gallery, hide) for name, hide in halves.items()}
 
 
-def image_tower_scores(split: ScoredSplit) -> dict[str, float]:
-    """Scores of the bare features of the query images: what is found without any training."""
-    assert split.sources.image_features is not None
-    features = split.sources.image_features.pooled(list(split.gallery)).numpy()
-    unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
-    return dict(split.evaluate(unit[[one.query for one in split.rows]], unit).metrics)
+def _scores(model: Retriever, split: ScoredSplit, gallery: Float32Array, hide: Hidden) -> dict[str, float]:
+    queries = [
+        Item(None if hide == "image" else row.query, "" if hide == "text" else row.texts[0]) for row in split.rows
+    ]
+    return dict(split.evaluate(embed(model, queries, split.sources), gallery).metrics)
 
 
 def _gallery(model: Retriever, split: ScoredSplit) -> Float32Array:

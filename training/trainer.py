@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from transformers.trainer_callback import TrainerState
 
 from training.arguments import rate_factor
 from training.cached_loss import cached_loss
-from training.checkpoints import mark, remove_old, save_whole
+from training.checkpoints import mark, remove_old
 from training.config import RunConfig
 from training.data.step_batches import StepBatches, Steps, only
 from training.faults import no_number
 from training.learner import Learner, learner_state, load_learner
 from training.objectives.gathering import gathered
 from training.objectives.interface import Step
+from training.own_files import save_whole
 from training.processes import from_first, processes, wait
 from training.progress import PART, Meter
 
@@ -46,9 +46,7 @@ class StepTrainer(Trainer):
         self.optimizer: Any
         self.control: Any
         self.state: Any
-        #: Seconds that steps have waited for data.
-        self.loading = 0.0
-        self._meter = Meter()
+        self.meter = Meter()
         self._parts: dict[str, Tensor] = {}
         self._rows: list[str] = []
         self._batches_since_log = 0
@@ -95,11 +93,8 @@ class StepTrainer(Trainer):
 
     def get_batch_samples(self, *given: Any, **named: Any) -> Any:
         """As the Trainer's; the time it takes is what a step waits for data."""
-        began = time.perf_counter()
-        with self._meter.waiting():
-            found = super().get_batch_samples(*given, **named)
-        self.loading += time.perf_counter() - began
-        return found
+        with self.meter.waiting():
+            return super().get_batch_samples(*given, **named)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW; towers may learn at a rate of their own."""
@@ -126,7 +121,7 @@ class StepTrainer(Trainer):
         self._rows = inputs["rows"]
         if not torch.isfinite(loss):
             raise no_number("loss", loss.item(), self.state.global_step + 1, self._rows)
-        self._meter.count(len(self._rows) * processes())
+        self.meter.count(len(self._rows) * processes())
         self._batches_since_log += 1
         for name, part in self._learner.parts.items():
             self._parts[name] = self._parts[name] + part if name in self._parts else part
@@ -142,7 +137,7 @@ class StepTrainer(Trainer):
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The learner's loss, plain or cached."""
-        step = Step(self.state.global_step, self.args.max_steps, _generator(self.args, inputs["step"]))
+        step = Step(self.state.global_step, self.args.max_steps)
         chunks, plans = inputs["chunks"], inputs["plans"]
         if self._config.chunk is None:
             return model(chunks=chunks, plans=plans, step=step)
@@ -160,7 +155,7 @@ class StepTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As the Trainer's; beside the loss its parts where there are several, samples a second and the data wait."""
         if "loss" in logs:
-            logs |= self._meter.read()
+            logs |= self.meter.read()
             if len(self._parts) > 1:
                 mean = torch.stack(list(self._parts.values())) / self._batches_since_log
                 over_all = gathered(mean[None]).mean(0).tolist()
@@ -170,7 +165,7 @@ class StepTrainer(Trainer):
 
     def evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
         """Metrics of the validation split, as `eval_NAME`; the first process scores for all."""
-        with self._meter.aside():
+        with self.meter.aside():
             metrics = {f"eval_{name}": value for name, value in from_first(self._scored).items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -200,7 +195,7 @@ class StepTrainer(Trainer):
         return bool(state.global_step - state.best_global_step >= patience * every)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with self._meter.aside():
+        with self.meter.aside():
             super()._save_checkpoint(model, trial)
             wait()
             if self.args.should_save:
@@ -235,8 +230,3 @@ def parameter_groups(learner: Any, config: RunConfig) -> list[dict[str, Any]]:
 def hash_of_step(seed: int, step: int, rank: int) -> int:
     """A seed for torch."""
     return ((seed * 1_000_003 + step) * 8191 + rank) % 2**63
-
-
-def _generator(arguments: TrainingArguments, step: int) -> torch.Generator:
-    generator = torch.Generator(device=arguments.device)
-    return generator.manual_seed(hash_of_step(arguments.seed + 1, step, arguments.process_index))

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from training.config import FusionConfig
 from training.models.assets import Assets
-from training.models.two_towers import TwoTowers
+from training.models.two_towers import TwoTowers, begin_turning
 from training.towers.interface import Features
 
 #: Length of the text's step away from the image before anything is learned.
@@ -32,7 +32,8 @@ class Fusion(TwoTowers):
         self._recompute = False
         width, images, texts = config.width, self.image_tower.shape, self.text_tower.shape
         self.width = width
-        self.image_map, self.text_map = nn.Linear(images.width, width), nn.Linear(texts.width, width)
+        maps = nn.Linear(images.width, width), nn.Linear(texts.width, width)
+        self.image_map, self.text_map = maps
         if config.tokens:
             self.image_token_map = nn.Linear(images.token_width, width)
             self.text_token_map = nn.Linear(texts.token_width, width)
@@ -45,14 +46,7 @@ class Fusion(TwoTowers):
         # The mapped inputs go around the transformer: an untrained model finds what the towers find, and little data
         # cannot make it worse than they are.
         self.gate = nn.Parameter(torch.tensor(0.1))
-        for mapped in (self.image_map, self.text_map):
-            nn.init.orthogonal_(mapped.weight)
-            nn.init.zeros_(mapped.bias)
-
-    def tower_view(self, role: str, features: Features) -> Tensor:
-        """See `TwoTowers`."""
-        mapped = self.image_map if role == "image_tower" else self.text_map
-        return _unit(mapped(_unit(features["pooled"])))
+        begin_turning(*maps)
 
     def fuse(self, images: Features | None, has_image: Tensor, texts: Features | None, has_text: Tensor) -> Tensor:
         """See `TwoTowers`."""

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.towers.interface import Features, Tower
+from training.data.sources import Sources
+from training.towers.interface import Features, ImageTower, Tower
+
+
+def image_inputs(tower: ImageTower, numbers: list[int], sources: Sources, draw: np.random.Generator | None) -> Any:
+    """What `features_of` takes for images by number: stored features where there are any, else prepared pictures."""
+    if not numbers:
+        return None
+    if sources.image_features is not None:
+        return {"features": sources.image_features.of(numbers)}
+    return {"prepared": tower.prepare(sources.pictures(numbers, draw))}
 
 
 def features_of(tower: Tower, inputs: Any) -> Features | None:

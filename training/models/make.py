@@ -17,6 +17,7 @@ from training.models.fusion import Fusion
 from training.models.interface import Retriever
 from training.models.llm import Llm
 from training.models.sum import Sum
+from training.own_files import write_whole
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -45,8 +46,7 @@ def save_pretrained(model: Retriever, folder: Path, about: dict[str, Any] | None
     save_file(state, str(folder / f"{WEIGHTS}.part"), metadata={"format": "pt"})
     os.replace(folder / f"{WEIGHTS}.part", folder / WEIGHTS)
     described = {"format": _FORMAT, "model": model.config.model_dump(mode="json"), "towers": model.towers()}
-    (folder / f"{DESCRIPTION}.part").write_text(json.dumps(described | (about or {}), indent=1))
-    os.replace(folder / f"{DESCRIPTION}.part", folder / DESCRIPTION)
+    write_whole(folder / DESCRIPTION, json.dumps(described | (about or {}), indent=1))
 
 
 def from_pretrained(source: str | Path) -> Retriever:

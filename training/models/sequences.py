@@ -16,7 +16,7 @@ from schemas.errors import ConfigurationError
 from training.config import LlmConfig
 from training.data.sources import Sources
 from training.items import Item
-from training.models.item_features import features_of, mixed
+from training.models.item_features import features_of, image_inputs, mixed
 from training.models.language_models import LanguageModel
 from training.models.prompts import IMAGE, KINDS, TEXT, Kind, kind_of, make_prompts
 from training.towers.interface import ImageTower
@@ -86,15 +86,8 @@ class AdaptedSequences:
                 [-1 if item.toward is None else numbers[item.toward] for item in shown], dtype=torch.int64
             ),
             "share": torch.tensor([item.share for item in shown], dtype=torch.float32),
-            "images": self._image_inputs(list(numbers), sources, draw),
+            "images": image_inputs(self._tower, list(numbers), sources, draw),
         }
-
-    def _image_inputs(self, numbers: list[int], sources: Sources, draw: np.random.Generator | None) -> Any:
-        if not numbers:
-            return None
-        if sources.image_features is not None:
-            return {"features": sources.image_features.of(numbers)}
-        return {"prepared": self._tower.prepare(sources.pictures(numbers, draw))}
 
     def hidden(self, network: Any, adapter: nn.Module | None, tower: ImageTower | None, inputs: Any) -> Any:
         """See `Sequences`."""

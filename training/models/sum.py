@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from schemas.errors import ConfigurationError
 from training.config import SumConfig
 from training.models.assets import Assets
-from training.models.two_towers import TwoTowers
+from training.models.two_towers import TwoTowers, begin_turning
 from training.towers.interface import Features
 
 
@@ -26,18 +26,11 @@ class Sum(TwoTowers):
                 f"the towers give {images} and {texts} numbers, which cannot be added: set model.width."
             )
         self.width = config.width or images
-        self.image_map: nn.Module = nn.Identity()
-        self.text_map: nn.Module = nn.Identity()
+        self.image_map, self.text_map = nn.Identity(), nn.Identity()
         if config.width is not None:
-            self.image_map, self.text_map = nn.Linear(images, config.width), nn.Linear(texts, config.width)
-            for mapped in (self.image_map, self.text_map):
-                nn.init.orthogonal_(mapped.weight)
-                nn.init.zeros_(mapped.bias)
-
-    def tower_view(self, role: str, features: Features) -> Tensor:
-        """See `TwoTowers`."""
-        mapped = self.image_map if role == "image_tower" else self.text_map
-        return nn.functional.normalize(mapped(nn.functional.normalize(features["pooled"], dim=-1)), dim=-1)
+            maps = nn.Linear(images, config.width), nn.Linear(texts, config.width)
+            begin_turning(*maps)
+            self.image_map, self.text_map = maps
 
     def fuse(self, images: Features | None, has_image: Tensor, texts: Features | None, has_text: Tensor) -> Tensor:
         """See `TwoTowers`."""

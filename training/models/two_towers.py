@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.config import TowersConfig
 from training.data.sources import Sources
 from training.items import Item
 from training.models.assets import Assets, described, is_kept
 from training.models.interface import Retriever
-from training.models.item_features import features_of, mixed, rows_of, taken
+from training.models.item_features import features_of, image_inputs, mixed, rows_of, taken
 from training.towers.interface import Features, ImageTower, TextTower
 from training.towers.load_towers import load_image_tower, load_text_tower
 from training.towers.trained_part import set_trained, still_where_frozen
@@ -24,10 +24,20 @@ _IMAGE, _TEXT = "image_tower", "text_tower"
 _VIEWS = ("fused", _TEXT, _IMAGE)
 
 
+def begin_turning(*maps: nn.Linear) -> None:
+    """Let linear maps at first turn vectors, which keeps what is near near."""
+    for one in maps:
+        nn.init.orthogonal_(one.weight)
+        nn.init.zeros_(one.bias)
+
+
 class TwoTowers(Retriever):
     """Images and texts go through a tower each, every distinct one once; `fuse` makes one vector of both."""
 
     config: TowersConfig
+    #: From each tower's vectors to the model's space.
+    image_map: nn.Module
+    text_map: nn.Module
 
     def __init__(self, config: TowersConfig, assets: Assets | None = None) -> None:
         super().__init__()
@@ -47,7 +57,8 @@ class TwoTowers(Retriever):
 
     def tower_view(self, role: str, features: Features) -> Tensor:
         """What one tower alone says, in the model's space: unit vectors (n, width)."""
-        raise NotImplementedError
+        mapped = self.image_map if role == _IMAGE else self.text_map
+        return nn.functional.normalize(mapped(nn.functional.normalize(features["pooled"], dim=-1)), dim=-1)
 
     def train(self, mode: bool = True) -> TwoTowers:
         """Frozen towers and frozen layers of towers stay in evaluation mode."""
@@ -90,16 +101,9 @@ class TwoTowers(Retriever):
             "share": torch.tensor([one.share for one in items], dtype=torch.float32),
             "text": torch.tensor(said, dtype=torch.int64),
             "view": torch.tensor([_VIEWS.index(one.view) for one in items], dtype=torch.int64),
-            "images": self._image_inputs(list(images), sources, draw),
+            "images": image_inputs(self.image_tower, list(images), sources, draw),
             "texts": self._text_inputs(list(texts), sources),
         }
-
-    def _image_inputs(self, numbers: list[int], sources: Sources, draw: np.random.Generator | None) -> Any:
-        if not numbers:
-            return None
-        if sources.image_features is not None:
-            return {"features": sources.image_features.of(numbers)}
-        return {"prepared": self.image_tower.prepare(sources.pictures(numbers, draw))}
 
     def _text_inputs(self, texts: list[str], sources: Sources) -> Any:
         if not texts:

@@ -43,7 +43,7 @@ class Distillation(Objective):
     def plan(self, batch: RowBatch, items: ItemList, sources: Sources) -> dict[str, Any]:
         """See `Objective`. Vectors of the teacher are read here, of the query images too where there are any."""
         teacher = sources.others[self.config.teacher]
-        pairs = [(one.row, text) for one in batch.mine for text in one.row.texts]
+        pairs = [(one.row, text) for one, text in batch.queries]
         queries = [row.query_item(text) for row, text in pairs]
         targets = [row.target for row, _ in pairs]
         plan: dict[str, Any] = {

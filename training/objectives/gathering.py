@@ -10,8 +10,6 @@ from torch import Tensor
 
 from training.processes import processes, rank
 
-__all__ = ["gathered", "own_rows", "processes"]
-
 
 def gathered(rows: Tensor) -> Tensor:
     """Rows (n, …) of all processes, (processes x n, …), in the order of their ranks; all have as many.

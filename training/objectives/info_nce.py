@@ -51,26 +51,21 @@ class InfoNce(Objective):
 
     def plan(self, batch: RowBatch, items: ItemList, sources: Sources) -> dict[str, Any]:
         """See `Objective`."""
-        queries, targets, images, negatives = [], [], [], []
-        for drawn in batch.mine:
-            row = drawn.row
-            for text in row.texts:
-                queries.append(row.query_item(text))
-                targets.append(Item(row.target))
-                images.append(Item(row.query))
-                negatives.append(self._negatives(row.negatives, row.target))
+        rows = [one.row for one, _ in batch.queries]
+        queries = [row.query_item(text) for row, (_, text) in zip(rows, batch.queries, strict=True)]
+        targets = [row.target for row in rows]
         plan: dict[str, Any] = {
             "queries": items.places(queries),
-            "targets": items.places(targets),
-            "target_ids": torch.tensor([one.image for one in targets]),
+            "targets": items.places([Item(one) for one in targets]),
+            "target_ids": torch.tensor(targets),
         }
         # A query of which one half is hidden has no other self that could be its negative.
         if self.config.query_negative and all(one.image is not None and one.text for one in queries):
-            plan["images"] = items.places(images)
-            plan["image_ids"] = torch.tensor([one.image for one in images])
+            plan["images"] = items.places([Item(row.query) for row in rows])
+            plan["image_ids"] = torch.tensor([row.query for row in rows])
         if self.config.hard_negatives:
             # A row with fewer has its target in their place, which the mask takes out.
-            flat = [one for own in negatives for one in own]
+            flat = [one for row in rows for one in self._negatives(row.negatives, row.target)]
             plan["negatives"] = items.places([Item(one) for one in flat])
             plan["negative_ids"] = torch.tensor(flat)
         return plan

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from training.data.sources import Sources
@@ -37,8 +36,6 @@ class Step:
     #: Optimizer steps done before, and all of the stage.
     number: int = 0
     steps: int = 1
-    #: Chance of this step and process alone, for noise on embeddings.
-    noise: torch.Generator | None = field(default=None, compare=False)
 
 
 class Objective(nn.Module):

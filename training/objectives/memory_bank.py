@@ -56,11 +56,10 @@ class MemoryBank(Objective):
 
     def plan(self, batch: RowBatch, items: ItemList, sources: Sources) -> dict[str, Any]:
         """See `Objective`."""
-        pairs = [(one.row, text) for one in batch.mine for text in one.row.texts]
         return {
-            "queries": items.places([row.query_item(text) for row, text in pairs]),
-            "targets": items.places([Item(row.target) for row, _ in pairs]),
-            "target_ids": torch.tensor([row.target for row, _ in pairs]),
+            "queries": items.places([one.row.query_item(text) for one, text in batch.queries]),
+            "targets": items.places([Item(one.row.target) for one, _ in batch.queries]),
+            "target_ids": torch.tensor([one.row.target for one, _ in batch.queries]),
         }
 
     def forward(self, embeddings: Tensor, plan: dict[str, Any], step: Step) -> Tensor:

@@ -38,7 +38,7 @@ class Uncertainty(Objective):
     def plan(self, batch: RowBatch, items: ItemList, sources: Sources) -> dict[str, Any]:
         """See `Objective`. Every query has a seed of its own for the noise, drawn from its row's generator: the noise
         is the same in one process and in many."""
-        drawn = [(one, text) for one in batch.mine for text in one.row.texts]
+        drawn = batch.queries
         return {
             "queries": items.places([one.row.query_item(text) for one, text in drawn]),
             "targets": items.places([Item(one.row.target) for one, _ in drawn]),

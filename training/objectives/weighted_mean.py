@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from training.objectives.gathering import gathered, processes
+from training.objectives.gathering import gathered
+from training.processes import processes
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Any
 
 import jinja2
 
-from training.checkpoints import write_whole
 from training.config import TrainConfig
 from training.models.interface import Retriever
+from training.own_files import write_whole
 from training.progress import PART, SPEED, WAIT
 from training.report.curves import Curve, chart
 from training.scoring import METRICS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -19,21 +18,19 @@ from training.data.open_dataset import open_dataset
 from training.data.parquet_files import Location
 from training.data.sources import Sources
 from training.data.triplet_table import TripletTable
-from training.embedding import embed
 from training.fitting import threads
-from training.items import Item
+from training.model_folder import HISTORY, deciding
 from training.model_sources import scored_split
 from training.models.interface import Retriever
 from training.models.make import make_retriever
+from training.own_files import write_whole
 from training.run import train
-from training.scoring import ScoredSplit
+from training.scoring import ScoredSplit, scores
 from training.study.result import SeedScores
 from training.study.runs import StudyRun, with_seed
 from training.surroundings import Surroundings
 
-SCORES, MODEL, HISTORY = "scores.json", "model", "history.json"
-#: Settings that decide no weights.
-_IDLE: dict[str, Any] = {"run": {"checkpoint_steps", "log_steps", "report_to"}, "data": {"workers"}}
+SCORES, MODEL = "scores.json", "model"
 
 
 @dataclass
@@ -62,7 +59,7 @@ class Bench:
         splits = {config.data.split, self.split, *(one.data.get("split", config.data.split) for one in config.stages)}
         return digest(
             "study",
-            canonical_json(config.model_dump(mode="json", exclude=_IDLE)),
+            canonical_json(deciding(config)),
             canonical_json({one: self._digest(one) for one in sorted(splits)}),
             self.split,
             str(run.trained),
@@ -91,7 +88,7 @@ class Bench:
             torch.manual_seed(config.run.seed)
             model = make_retriever(config.model).eval()
         with threads(config.run.threads):
-            metrics = hidden_scores(model, self._split(model), config.data.hide)
+            metrics = scores(model, self._split(model), config.data.hide)
         seconds = time.monotonic() - began
         told = {"run": run.name, "seed": config.run.seed, "metrics": metrics, "seconds": seconds}
         self._settle(folder, config, told)
@@ -103,8 +100,7 @@ class Bench:
         if history.exists():
             shutil.copyfile(history, folder / HISTORY)
         settings = {"training": config.model_dump(mode="json")}
-        (folder / f"{SCORES}.part").write_text(json.dumps(told | settings, indent=1))
-        os.replace(folder / f"{SCORES}.part", folder / SCORES)
+        write_whole(folder / SCORES, json.dumps(told | settings, indent=1))
         if not self.keep_models:
             shutil.rmtree(folder / MODEL, ignore_errors=True)
 
@@ -119,15 +115,6 @@ class Bench:
         if key not in self._splits:
             self._splits = {key: scored_split(self.dataset, self.split, model, self.work, self.around, self.images)}
         return self._splits[key]
-
-
-def hidden_scores(model: Retriever, split: ScoredSplit, hide: str = "none") -> dict[str, float]:
-    """Every metric of a model, in percent, of queries without the half that it was trained without."""
-    queries = [
-        Item(None if hide == "image" else row.query, "" if hide == "text" else row.texts[0]) for row in split.rows
-    ]
-    gallery = embed(model, [Item(number) for number in split.gallery], split.sources)
-    return dict(split.evaluate(embed(model, queries, split.sources), gallery).metrics)
 
 
 def plain_split(dataset: Location, split: str, work: Path, images: Path | None = None) -> ScoredSplit:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 from training.config import train_config
 from training.data.open_dataset import open_dataset
 from training.data.parquet_files import Location, located
-from training.scoring import ScoredSplit
+from training.own_files import make_folder, write_whole
+from training.scoring import check_metric
 from training.study.chart import chart
 from training.study.columns import column_runs
 from training.study.counts import Counted, counted, cut, fraction_for
@@ -55,11 +52,11 @@ def study(
     """
     options.check()
     around, dataset = around or Surroundings(), located(dataset)
-    prepare(output)
+    make_folder(output, {RESULT, PAGE, CURVE, RUNS, WORK}, "study")
     work = output / WORK
     images = train_config(settings).data.images
     split = plain_split(dataset, options.split, work, images)
-    check_metric(options.metric, split)
+    check_metric("--metric", options.metric, split)
     planned = plan(dataset, settings, options, work)
     bench = Bench(dataset, output / RUNS, work, options.split, options.keep_models, replace(around, work=work), images)
     for one in planned:
@@ -91,18 +88,6 @@ def study(
     if not told().scored:
         raise RunFailedError("no run has triplets enough to be trained: --least says how few are too few.")
     return told()
-
-
-def prepare(folder: Path) -> None:
-    """Make the folder. Raises ConfigurationError for one that holds anything but a study."""
-    own = {RESULT, PAGE, CURVE, RUNS, WORK}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(one.name for one in folder.iterdir() if one.name.removesuffix(".part") not in own)
-    except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be the study's folder: {error.strerror}.") from error
-    if foreign:
-        raise ConfigurationError(f"{folder} holds {foreign[0]!r}: give --output an empty folder or one of a study.")
 
 
 def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, work: Path) -> list[Planned]:
@@ -193,21 +178,7 @@ def write(output: Path, result: StudyResult) -> None:
         drawn = chart(result)
         texts |= {CURVE: drawn, PAGE: render(result, drawn)}
     for name, text in texts.items():
-        (output / f"{name}.part").write_text(text, encoding="utf-8")
-        os.replace(output / f"{name}.part", output / name)
-
-
-def forget(output: Path) -> None:
-    """Remove features and indexes, which only further runs need."""
-    shutil.rmtree(output / WORK, ignore_errors=True)
-
-
-def check_metric(metric: str, split: ScoredSplit) -> None:
-    """Raise ConfigurationError for a metric that the evaluator does not have."""
-    one = replace(split, rows=split.rows[:1])
-    names = one.evaluate(np.ones((1, 1), np.float32), np.ones((len(split.gallery), 1), np.float32)).metrics
-    if metric not in names:
-        raise ConfigurationError(f"--metric {metric!r} is none of the evaluator's: there are {', '.join(names)}.")
+        write_whole(output / name, text)
 
 
 def _dataset_name(dataset: Location) -> str:
