@@ -124,7 +124,7 @@ def answer() -> type[Answer]:
     return Answer
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_picture() -> Callable[..., bytes]:
     """`picture`."""
     return picture

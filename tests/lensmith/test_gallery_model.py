@@ -1,42 +1,24 @@
 """`lensmith embed --gallery-model`: queries of one model, a gallery of another."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from lensmith.cli import app
-from schemas.errors import LensmithError
 from training.config import train_config
 from training.data.image_store import picture
 from training.models.make import make_retriever, save_pretrained
 
+from .called import lensmith
+
 LOCAL = {"train_towers": "none", "image_tower": "efficientnet-lite0", "text_tower": "all-MiniLM-L6-v2"}
 
 
-def lensmith(*arguments):
-    """Exit status and what was said."""
-    done = CliRunner().invoke(app, [str(one) for one in arguments])
-    if isinstance(done.exception, LensmithError):
-        return done.exception.exit_code, str(done.exception)
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
-
-
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def given(tmp_path_factory, make_picture):
     """Pictures, tables of them, and models of some widths."""
-    spec = importlib.util.spec_from_file_location("made_pictures", Path(__file__).parents[1] / "conftest.py")
-    made = importlib.util.module_from_spec(spec)
-    sys.modules["made_pictures"] = made
-    spec.loader.exec_module(made)
     root = tmp_path_factory.mktemp("given")
     for number in range(4):
-        (root / f"{number}.png").write_bytes(made.picture(number * 7))
+        (root / f"{number}.png").write_bytes(make_picture(number * 7))
     (root / "queries.csv").write_text(f"id,image,text\nq,{root}/0.png,in winter\nw,,at night\n")
     (root / "gallery.csv").write_text("id,image\n" + "\n".join(f"g{n},{root}/{n}.png" for n in (2, 1, 3)))
     for name, width, seed in (("small", 1280, 0), ("large", 1280, 1), ("narrow", 24, 0)):

@@ -6,19 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from lensmith.cli import app
-from schemas.errors import LensmithError
+from .called import lensmith
 
 
 def study(*arguments):
     """Exit status and what was said."""
-    done = CliRunner().invoke(app, ["study", *(str(one) for one in arguments)])
-    if isinstance(done.exception, LensmithError):
-        return done.exception.exit_code, f"{done.output} {done.exception}"
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
+    return lensmith("study", *arguments)
 
 
 @pytest.fixture(scope="module")

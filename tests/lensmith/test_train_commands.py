@@ -6,10 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from lensmith.cli import app
-from schemas.errors import LensmithError
+from .called import lensmith
 
 SETTINGS = """
 model: {width: 24, layers: 1, heads: 3}
@@ -17,27 +15,10 @@ run: {steps: 6, batch: 4, threads: 1, checkpoint_steps: 2, report_to: []}
 """
 
 
-def lensmith(*arguments):
-    """Exit status and what was said."""
-    done = CliRunner().invoke(app, [str(one) for one in arguments])
-    if isinstance(done.exception, LensmithError):
-        return done.exception.exit_code, str(done.exception)
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    return done.exit_code, done.output
-
-
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    import importlib.util
-    import sys
-    from pathlib import Path
-
-    spec = importlib.util.spec_from_file_location("made_pictures", Path(__file__).parents[1] / "conftest.py")
-    made = importlib.util.module_from_spec(spec)
-    sys.modules["made_pictures"] = made
-    spec.loader.exec_module(made)
+def dataset(tmp_path_factory, make_picture):
     root = tmp_path_factory.mktemp("dataset")
-    pictures = {f"{number:064x}": made.picture(number * 7) for number in range(5)}
+    pictures = {f"{number:064x}": make_picture(number * 7) for number in range(5)}
     names = list(pictures)
     ids = {
         "triplet_id": ["a", "b", "c", "d"],

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from training.config import TrainConfig, train_config
+from training.models.interface import Retriever
+from training.run import train
 from training.surroundings import Surroundings
+from training.trainer import StepTrainer
 
 QUIET = Surroundings(lambda _: None)
 
@@ -35,3 +39,22 @@ def logged(folder: Path, key: str) -> list[float]:
 def falls(losses: Sequence[float], share: float) -> bool:
     """Whether the mean of the last three is below the share of the mean of the first two."""
     return bool(np.mean(losses[-3:]) < share * np.mean(losses[:2]))
+
+
+def stopped_and_resumed(
+    dataset: Path, folder: Path, config: TrainConfig, patch: pytest.MonkeyPatch, steps: int
+) -> Retriever:
+    """The model of a training that is stopped as step `steps`, counted over stages from 1, begins, and resumed."""
+    step, made = StepTrainer.training_step, []
+
+    def stopped(self: StepTrainer, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
+        made.append(inputs["step"])
+        if len(made) == steps:
+            raise KeyboardInterrupt
+        return step(self, model, inputs, *more, **named)
+
+    with patch.context() as patched:
+        patched.setattr(StepTrainer, "training_step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, folder, config, QUIET)
+    return train(dataset, folder, config, QUIET, resume=True)

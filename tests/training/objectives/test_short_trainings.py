@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_pictures import colour_task, write_dataset
-from short_trainings import QUIET, falls, settings
+from short_trainings import QUIET, falls, settings, stopped_and_resumed
 
 from schemas.errors import ConfigurationError
 from training.config import train_config
@@ -107,28 +107,13 @@ def test_settings_that_cannot_be(section, key):
 
 
 def test_a_resumed_stage_gives_the_weights_of_an_undisturbed_one(dataset, tiny_clip, tmp_path, monkeypatch):
-    from training.trainer import StepTrainer
-
     together = {"memory_bank": {"images": 20, "moving_targets": True}, "slerp_captions": {}, "uncertainty": {}}
     stages = [{"name": "first", "run": {"steps": 4}}, {"name": "second", "objectives": together}]
     run = {"steps": 8, "chunk": 40, "checkpoint_steps": 3, "log_steps": 4}
     config = settings(tiny_clip, run=run, stages=stages)
     _, whole = trained(dataset, tmp_path / "whole", config)
 
-    step = StepTrainer.training_step
-    made = []
-
-    def stopped(self, model, inputs, *more, **named):
-        made.append(inputs["step"])
-        # Four steps of the first stage, and five of the second.
-        if len(made) == 4 + 5:
-            raise KeyboardInterrupt
-        return step(self, model, inputs, *more, **named)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(StepTrainer, "training_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            train(dataset, tmp_path / "resumed", config, QUIET)
-    resumed = train(dataset, tmp_path / "resumed", config, QUIET, resume=True)
+    # Four steps of the first stage, and five of the second.
+    resumed = stopped_and_resumed(dataset, tmp_path / "resumed", config, monkeypatch, 4 + 5)
     for name, one in whole.state_dict().items():
         assert torch.equal(one, resumed.state_dict()[name]), name

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from drawn_pictures import colour_task, write_dataset
-from short_trainings import QUIET, logged, settings
+from short_trainings import QUIET, logged, settings, stopped_and_resumed
 
 from training.run import train
-from training.trainer import StepTrainer
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +26,8 @@ def test_stopped_in_the_second_stage(dataset, tiny_clip, tmp_path, monkeypatch):
     config = settings(tiny_clip, model={"width": 32}, run=run, stages=stages)
     whole = train(dataset, tmp_path / "whole", config, QUIET)
 
-    step, made = StepTrainer.training_step, []
-
-    def stopped(self, model, inputs, *more, **named):
-        made.append(inputs["step"])
-        # Four steps of the first stage, and five of the second.
-        if len(made) == 4 + 5:
-            raise KeyboardInterrupt
-        return step(self, model, inputs, *more, **named)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(StepTrainer, "training_step", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            train(dataset, tmp_path / "half", config, QUIET)
-    resumed = train(dataset, tmp_path / "half", config, QUIET, resume=True)
+    # Four steps of the first stage, and five of the second.
+    resumed = stopped_and_resumed(dataset, tmp_path / "half", config, monkeypatch, 4 + 5)
     for name, one in whole.state_dict().items():
         assert torch.equal(one, resumed.state_dict()[name]), name
     recalls = [logged(tmp_path / name, "text_to_image_R@1") for name in ("whole", "half")]

@@ -1,27 +1,15 @@
 """Two processes with half of the rows each give the loss and the gradients of one."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import two_processes
-
-ROOT = Path(__file__).parents[3]
+from two_processes import alone_and_together
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What one process finds, and what two find."""
-    folder = tmp_path_factory.mktemp("processes")
-    commands = [[sys.executable, two_processes.__file__, str(folder), "2", str(rank)] for rank in range(2)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    started = [subprocess.Popen(one, env=environment, cwd=ROOT) for one in commands]
-    alone = two_processes.result(folder, 1, 0)
-    assert [one.wait(timeout=120) for one in started] == [0, 0]
-    return alone, torch.load(folder / "found.pt", weights_only=True)
+    return alone_and_together(two_processes, tmp_path_factory.mktemp("processes"))
 
 
 @pytest.mark.parametrize("name", ["memory_bank", "slerp_captions", "slerp_features", "uncertainty"])
