@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-for _name in ("drawn_pictures", "small_trainings", "together", "command_server"):
+for _name in ("drawn_pictures", "word_tokenizer", "small_trainings", "together", "command_server"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
         assert _spec is not None
@@ -16,32 +16,22 @@ for _name in ("drawn_pictures", "small_trainings", "together", "command_server")
         sys.modules[_name] = importlib.util.module_from_spec(_spec)
         _spec.loader.exec_module(sys.modules[_name])
 
-from drawn_pictures import COLOURS, SHAPES  # noqa: E402
+from word_tokenizer import save_word_tokenizer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP of two narrow layers with a word tokenizer, saved as any model of transformers is."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     folder = tmp_path_factory.mktemp("models") / "tiny-clip"
-    words = sorted({*COLOURS, *SHAPES, *"a the same in show it instead of not this and one".split()})
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", bos_token="[CLS]", eos_token="[SEP]"
-    ).save_pretrained(folder)
+    size = save_word_tokenizer(folder)
     torch.manual_seed(0)
     half = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = CLIPConfig(
         text_config=half
-        | {"vocab_size": len(vocabulary), "max_position_embeddings": 16, "bos_token_id": 2, "eos_token_id": 3}
+        | {"vocab_size": size, "max_position_embeddings": 16, "bos_token_id": 2, "eos_token_id": 3}
         | {"pad_token_id": 0},
         vision_config=half | {"image_size": 32, "patch_size": 8},
         projection_dim=32,

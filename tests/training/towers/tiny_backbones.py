@@ -7,33 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from drawn_pictures import COLOURS, SHAPES
+from word_tokenizer import save_word_tokenizer
 
-WORDS = sorted({*COLOURS, *SHAPES, *"a the same in show it instead of not this and one".split()})
 _HALF = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
 _SHOWN = {"image_size": 32, "patch_size": 8}
 
 
-def tokenizer(folder: Path) -> int:
-    """A tokenizer of words; gives the size of its vocabulary."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", bos_token="[CLS]", eos_token="[SEP]"
-    ).save_pretrained(folder)
-    return len(vocabulary)
-
-
 def _texts(folder: Path) -> dict[str, Any]:
     marks = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
-    return _HALF | marks | {"vocab_size": tokenizer(folder), "max_position_embeddings": 16}
+    return _HALF | marks | {"vocab_size": save_word_tokenizer(folder), "max_position_embeddings": 16}
 
 
 def _processor(folder: Path, kind: str, **more: Any) -> None:
