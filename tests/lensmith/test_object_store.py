@@ -1,7 +1,6 @@
 """Input, tables and dataset on an S3-compatible server: the bytes are those of a run on a local disk."""
 
 import hashlib
-import logging
 
 import pytest
 
@@ -9,29 +8,18 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def store():
-    """An S3-compatible server on loopback: the environment that leads to it, and its filesystem."""
+def store(s3_environment):
+    """Two buckets on an S3-compatible server on loopback: the environment that leads to it, and its filesystem."""
     import boto3
     import s3fs
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+    environment = s3_environment
     client = {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
     for name in ("crawls", "runs"):
         keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
         boto3.client("s3", **client, **keys).create_bucket(Bucket=name)
     files = s3fs.S3FileSystem(key="key", secret="secret", client_kwargs=client, use_listings_cache=False)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    yield environment, files
-    server.stop()
+    return environment, files
 
 
 def test_a_run_on_an_object_store_gives_the_same_bytes(job, finished, digests, store):

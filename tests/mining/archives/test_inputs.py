@@ -276,22 +276,12 @@ def test_an_address_that_cannot_be_asked_is_damage(address, monkeypatch):
     assert [one.error for one in records_of(ArchiveFile(address, "warc", 0, ""))] == ["unreadable_archive"]
 
 
-def test_a_base_on_s3(site_warc, tmp_path, monkeypatch):
+def test_a_base_on_s3(site_warc, tmp_path, monkeypatch, s3_environment):
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-    }.items():
+    for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
-    store = boto3.client("s3", endpoint_url=endpoint)
+    store = boto3.client("s3", endpoint_url=s3_environment["AWS_ENDPOINT_URL"])
     store.create_bucket(Bucket="crawl")
     store.put_object(Bucket="crawl", Key="2026/a.warc.gz", Body=site_warc.read_bytes())
     (tmp_path / "warc.paths").write_text("2026/a.warc.gz\n")
@@ -302,7 +292,6 @@ def test_a_base_on_s3(site_warc, tmp_path, monkeypatch):
     ):
         assert [one.path for one in found] == ["s3://crawl/2026/a.warc.gz"]
         assert [one.body for one in records_of(found[0])] == [one.body for one in local]
-    server.stop()
 
 
 def test_a_file_that_is_not_there_is_damage(flaky, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 
 import numpy as np
@@ -38,29 +37,17 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bucket(dataset):
+def bucket(dataset, s3_environment):
     """The dataset's address on an S3-compatible server on loopback, and a filesystem that leads to it."""
     import s3fs
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    host, port = server.get_host_and_port()
-    environment = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in s3_environment.items():
             patch.setenv(name, value)
         files = s3fs.S3FileSystem(skip_instance_cache=True)
         files.mkdir("sets")
         files.put(f"{dataset}/", "sets/colours/", recursive=True)
         yield "s3://sets/colours", files
-        server.stop()
 
 
 def read(address, work, **settings):
