@@ -7,6 +7,7 @@ from setuptools import setup
 
 PACKAGES = [
     "beam_jobs",
+    "beam_jobs.corpus",
     "evaluation",
     "evaluation.benchmarks",
     "evaluation.composers",
@@ -21,6 +22,7 @@ PACKAGES = [
     "mining.miners",
     "mining.models",
     "mining.pages",
+    "mining.search",
     "publishing",
     "publishing.exporters",
     "publishing.judging",

@@ -10,6 +10,8 @@ import numpy as np
 
 from beam_jobs.annotate_images import Annotated
 from beam_jobs.archived_robots import ArchivedRobots
+from beam_jobs.corpus.images import PAGES_JOB
+from beam_jobs.corpus.run import run_corpus
 from beam_jobs.index_step import Answers, answer_map
 from beam_jobs.locate_images import Located, LocateTask
 from beam_jobs.mining_index import (
@@ -26,18 +28,27 @@ from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.eligibility import content_images, eligible_places
-from mining.mine import PageInput, admit_page, mine_page, pairable_set, reject_duplicate_capture, site_pools
-from mining.mine_config import MineConfig
-from mining.miners import make_miner
+from mining.mine import (
+    PageInput,
+    admit_page,
+    joined_signals,
+    mine_page,
+    pairable_set,
+    reject_duplicate_capture,
+    site_pools,
+    sure_label,
+)
+from mining.mine_config import PAGE_MINER, MineConfig
+from mining.miners.make import page_miner
 from mining.page_sets import band_keys
 from mining.pages.addresses import match_key
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
 from mining.texts import page_texts
-from schemas.ids import digest, text_id
+from schemas.ids import canonical_json, digest, text_id
 from schemas.outcomes import IgnoredOutcomes, Outcomes
-from schemas.settings import settings_digest
+from schemas.settings import deciding_fields, settings_digest
 
-VERSION = "3"
+VERSION = "4"
 
 
 @dataclass(frozen=True)
@@ -148,11 +159,14 @@ class MineJob(MineReader):
             if admit_page(one.page, images, others, self.config, writer):
                 admitted.append((one.page, images))
         pools = site_pools(((page.site, images) for page, images in admitted), self.config)
-        miner = make_miner(self.config)
+        miner = page_miner(self.config)
         for page, images in sorted(admitted, key=lambda one: one[0].page_id):
-            if mine_page(page, images, pools.get(page.site), miner, self.config, writer):
+            pairs = 0
+            if miner is not None:
+                pairs = mine_page(page, images, pools.get(page.site), miner, self.config, writer)
+            if pairs or self.config.whole_corpus:
                 for image in images:
-                    writer.row("eligible", _eligible_row(page, image))
+                    writer.row("eligible", _eligible_row(page, image, self.config))
 
 
 def run_mine(
@@ -162,8 +176,12 @@ def run_mine(
     annotated: Annotated,
     config: MineConfig,
     agent: str,
+    models: str = "",
 ) -> list[Manifest]:
-    """Mine all pages; a manifest for each extraction shard, in the order of their plan."""
+    """Mine all pages; a manifest for each extraction shard, in the order of their plan; where pairs are decided over
+    the whole corpus, one for each source of candidates.
+
+    `models`: digest of the models that annotated."""
     workspace = session.workspace
     basis = basis_of([*extracted, *fetched, *annotated.images])
     numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
@@ -184,8 +202,8 @@ def run_mine(
         )
         for number, (source, texts, place) in enumerate(zip(extracted, annotated.texts, located, strict=True))
     ]
-    settings = digest(settings_digest(config), agent)
-    job = MineJob(workspace, config, agent)
+    settings = digest(_pages_digest(config), agent)
+    job = MineJob(workspace, config, agent, PAGES_JOB if config.whole_corpus else "mine_pairs")
     sets = session.index(
         PageSetsStep(workspace, job), tasks, basis_of([*extracted, *annotated.texts], basis, settings, VERSION)
     )
@@ -196,7 +214,22 @@ def run_mine(
         parts = (source.digest, texts.digest, place.digest if place else "none", task.known.digest, shared.digest)
         key = session.shard_key(job.stage, VERSION, *parts, settings)
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
-    return session.shards(job, shards)
+    pages = session.shards(job, shards)
+    if not config.whole_corpus:
+        session.let_go("mine_pairs", ())
+        return pages
+    mined = run_corpus(session, pages, config, models)
+    session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
+    return mined
+
+
+def _pages_digest(config: MineConfig) -> str:
+    """Digest of the settings that decide what becomes of single pages."""
+    if not config.whole_corpus:
+        return settings_digest(config)
+    corpus = {"miners", "quotas", "caps", "search", "groups_of_six", "neighbours", "mid_rank"}
+    own = {name: value for name, value in deciding_fields(config).items() if name not in corpus}
+    return digest("pages", canonical_json(own), str(PAGE_MINER in config.miners))
 
 
 def _named_by(places: Sequence[PlaceRecord], located: Mapping[str, Located]) -> dict[str, int]:
@@ -208,10 +241,11 @@ def _with_robots(opt_out: str | None) -> str:
     return ",".join(sorted({*(opt_out or "").split(","), "robots"} - {""}))
 
 
-def _eligible_row(page: PageRecord, image: EligibleImage) -> dict[str, Any]:
+def _eligible_row(page: PageRecord, image: EligibleImage, config: MineConfig) -> dict[str, Any]:
     vector = None if image.embedding is None else image.embedding.astype(np.float16)
     return {
         "page_id": page.page_id,
+        "page_url": page.url,
         "site": page.site,
         "image_id": image.image_id,
         "position": image.position,
@@ -220,4 +254,13 @@ def _eligible_row(page: PageRecord, image: EligibleImage) -> dict[str, Any]:
         "embedding": vector,
         "sketch": image.facts.sketch,
         "phash": f"{image.facts.phash:016x}",
+        "width": image.facts.width,
+        "height": image.facts.height,
+        "label": sure_label(image.facts, config),
+        "own_page_id": None,
+        "page_title": page.title,
+        "language": page.language,
+        "license": page.license,
+        "opt_out": joined_signals(page.opt_out, image.facts.opt_out),
+        "crawl_date": page.crawl_date,
     }

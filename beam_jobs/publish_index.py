@@ -59,13 +59,10 @@ class ImageSplits:
         if task.source is None:
             assert task.shard.number is not None
             own = asker(task.shard.number)
-            pages = {
-                row["page_id"]: split_unit(self.config, row["site"], row["page_url"])
-                for row in rows(self.workspace, manifest, "pairs", ["page_id", "site", "page_url"])
-            }
             told: dict[str, set[str]] = {}
-            for row in rows(self.workspace, manifest, "eligible", ["image_id", "page_id"]):
-                split = split_of_unit(self.config.seed, pages[row["page_id"]], self.config.shares)
+            for row in rows(self.workspace, manifest, "eligible", ["image_id", "site", "page_url"]):
+                unit = split_unit(self.config, row["site"], row["page_url"])
+                split = split_of_unit(self.config.seed, unit, self.config.shares)
                 told.setdefault(row["image_id"], set()).add(split)
             for image_id in sorted(told):
                 yield image_id, own, _SPLIT + bytes([SPLITS.index(strictest(told[image_id]))])

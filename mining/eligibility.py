@@ -8,16 +8,14 @@ each *picture* (group of alternative addresses): what enters in the first step l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 
 from mining.mine_config import MineConfig
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord, place_id
 from mining.similarity import cosines, sketch_matrix
+from mining.spread import spread
 from schemas.outcomes import Outcomes
-
-Item = TypeVar("Item")
 
 #: Near duplicates are sought among at most this many times the images that may enter pairing.
 _COMPARED = 10
@@ -85,15 +83,6 @@ def near_duplicates(
         alike = cosines(sketch_matrix([image.sketch]), sketch_matrix([other.sketch for other in others]))[0]
         close &= alike >= config.near_duplicate_similarity
     return close
-
-
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """`count` of the items at even distances, in order, the first and the last among them; all if there are fewer."""
-    if len(items) <= count:
-        return list(items)
-    if count < 2:
-        return list(items[:count])
-    return [items[index * (len(items) - 1) // (count - 1)] for index in range(count)]
 
 
 def _pictures(places: Iterable[PlaceRecord]) -> list[list[PlaceRecord]]:

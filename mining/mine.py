@@ -14,7 +14,8 @@ from typing import Any
 from mining.eligibility import content_images, eligible_places
 from mining.hard_negatives import Pool, hard_negatives, make_pool
 from mining.mine_config import CoOccurrenceConfig, HardNegativesConfig, MineConfig
-from mining.miners import Miner, Pair, make_miner
+from mining.miners.interface import Miner, Pair
+from mining.miners.make import page_miner
 from mining.page_sets import PageSet, band_keys, page_set, representatives, superseded_by
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
 from schemas.outcomes import Outcomes
@@ -25,10 +26,12 @@ __all__ = [
     "MineConfig",
     "PageInput",
     "admit_page",
+    "joined_signals",
     "mine_page",
     "mine_pages",
     "pairable_set",
     "reject_duplicate_capture",
+    "sure_label",
 ]
 
 
@@ -85,7 +88,8 @@ def mine_page(
     config: MineConfig,
     outcomes: Outcomes,
 ) -> int:
-    """Mine an admitted page: rows of `pairs`, sorted by id, go to `outcomes`; the number of pairs comes back.
+    """Mine an admitted page: rows of `pairs`, sorted by id, go to `outcomes`; the number of pairs comes back. Where
+    pairs are decided over the whole corpus they are rows of `candidates`.
 
     `site_pool` holds images of other pages of the site that may fill up hard negatives.
     """
@@ -93,13 +97,15 @@ def mine_page(
     if site_pool is not None:
         pools.append(site_pool)
     pairs = sorted(miner.mine(page, images, outcomes), key=lambda pair: pair.pair_id)
-    outcomes.entered("pair", len(pairs))
     said = Counter(_folded(image.text) for image in images if image.text)
+    table = "candidates" if config.whole_corpus else "pairs"
     for pair in pairs:
         negatives = hard_negatives(pair.query.facts, pair.target.facts, pools, config)
-        outcomes.row("pairs", _pair_row(page, pair, negatives, said, miner.name, config))
-    outcomes.kept("pair", len(pairs))
-    outcomes.out("pair", len(pairs))
+        outcomes.row(table, _pair_row(page, pair, negatives, said, miner.name, config))
+    if not config.whole_corpus:
+        outcomes.entered("pair", len(pairs))
+        outcomes.kept("pair", len(pairs))
+        outcomes.out("pair", len(pairs))
     return len(pairs)
 
 
@@ -124,7 +130,9 @@ def mine_pages(inputs: Iterable[PageInput], config: MineConfig, outcomes: Outcom
     buckets = _buckets(ordered, content, config)
     admitted = [one.page for one in ordered if _admit(one.page, content[one.page.page_id], buckets, config, outcomes)]
     pools = site_pools(((page.site, content[page.page_id]) for page in admitted), config)
-    miner = make_miner(config)
+    miner = page_miner(config)
+    if miner is None:
+        return 0
     return sum(
         mine_page(page, content[page.page_id], pools.get(page.site), miner, config, outcomes) for page in admitted
     )
@@ -145,7 +153,8 @@ def _page_fault(page: PageRecord, images: Sequence[EligibleImage], config: MineC
         return "opted_out", page.opt_out
     if page.language is not None and page.language in config.excluded_languages:
         return "excluded_language", page.language
-    if len(images) < config.min_images:
+    # An image that is alone on its page has no partner there, and may have one in the corpus.
+    if len(images) < (1 if config.whole_corpus else config.min_images):
         return "too_few_images", str(len(images))
     return None
 
@@ -206,6 +215,7 @@ def _pair_row(
         "visual_similarity": pair.visual_similarity,
         "text_similarity": pair.text_similarity,
         "mining": miner,
+        "mining_details": None,
         "hard_negatives": negatives,
         "page_url": page.url,
         "page_title": page.title,
@@ -214,13 +224,14 @@ def _pair_row(
         "query_text": query.text,
         "target_text": target.text,
         "target_text_shared": bool(target.text) and said[_folded(target.text or "")] > 1,
-        "query_label": _sure_label(query.facts, config),
-        "target_label": _sure_label(target.facts, config),
+        "query_label": sure_label(query.facts, config),
+        "target_label": sure_label(target.facts, config),
         "language": page.language,
         "license": page.license,
-        "opt_out": _signals(page.opt_out, query.facts.opt_out, target.facts.opt_out),
+        "opt_out": joined_signals(page.opt_out, query.facts.opt_out, target.facts.opt_out),
         "crawl_date": page.crawl_date,
         "site": page.site,
+        **dict.fromkeys(("target_page_id", "target_page_url", "target_page_title", "query_box", "target_box")),
     }
 
 
@@ -228,12 +239,12 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _sure_label(image: ImageFacts, config: MineConfig) -> str | None:
+def sure_label(image: ImageFacts, config: MineConfig) -> str | None:
     """The image model's label unless it guesses: on diagrams and screenshots it is nonsense with a low score."""
     return image.label if (image.label_score or 0.0) >= config.label_score_min else None
 
 
-def _signals(*opt_outs: str | None) -> str | None:
+def joined_signals(*opt_outs: str | None) -> str | None:
     """Union of comma-separated opt-out signals, sorted; None if there are none."""
     signals = {signal for one in opt_outs if one for signal in one.split(",")}
     return ",".join(sorted(signals)) or None

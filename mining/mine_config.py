@@ -6,7 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.miners.groups_of_six import GroupsOfSixConfig
+from mining.miners.mid_rank import MidRankConfig
+from mining.miners.neighbours import NeighboursConfig
 from mining.page_sets import MAX_SET_IMAGES
+
+MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
+#: The miner that sees one page at a time; all others see the whole corpus.
+PAGE_MINER: MinerName = "co_occurrence"
 
 
 class CoOccurrenceConfig(BaseModel):
@@ -56,6 +63,47 @@ class HardNegativesConfig(BaseModel):
     site_pool: int = Field(
         default=1000, ge=0, description="images of the same site and shard that may fill up the list; 0 is none"
     )
+
+
+class SearchConfig(BaseModel):
+    """Settings of the search for nearest neighbours in the whole corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exact_up_to: int = Field(
+        default=100_000, ge=0, description="images up to which every two are compared; more are searched approximately"
+    )
+    recall: float = Field(
+        default=0.97, gt=0, le=1, description="share of the true neighbours that an approximate index is set up to find"
+    )
+    images_per_part: int = Field(
+        default=200_000, ge=1, description="images of one part of the index, and of one search job"
+    )
+    sample: int = Field(
+        default=200_000, ge=100, description="images on which an approximate index is trained, chosen by hash"
+    )
+    measured: int = Field(
+        default=200, ge=1, description="images whose neighbours are also sought exactly, to measure the recall"
+    )
+
+
+class CapsConfig(BaseModel):
+    """Caps on pairs over the whole corpus, so that nothing floods the set; null is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    query: int | None = Field(default=None, ge=1, description="pairs that share a query image")
+    target: int | None = Field(default=None, ge=1, description="pairs that share a target image")
+    cluster: int | None = Field(default=None, ge=1, description="pairs whose targets lie in one cluster of features")
+    site: int | None = Field(default=None, ge=1, description="pairs whose query images stand on one site")
+    host: int | None = Field(
+        default=None, ge=1, description="pairs whose target images come from one host (registrable domain)"
+    )
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Name → cap, of those that are set, in the order in which they hold."""
+        return {name: cap for name, cap in self.model_dump().items() if cap is not None}
 
 
 class MineConfig(BaseModel):
@@ -111,10 +159,44 @@ class MineConfig(BaseModel):
     label_score_min: float = Field(
         default=0.3, ge=0, le=1, description="image labels below this probability are not written into pairs"
     )
-    miner: str = Field(default="co_occurrence", description="which miner makes the pairs")
+    miners: tuple[MinerName, ...] = Field(
+        default=(PAGE_MINER,),
+        min_length=1,
+        description="which miners make the pairs; a pair that several find counts for the first of them",
+    )
+    quotas: dict[str, int] = Field(
+        default={}, description="miner → how many pairs it gives at most, chosen by hash; none named, none bounded"
+    )
+    caps: CapsConfig = Field(default_factory=CapsConfig, description="caps on pairs over the whole corpus")
     co_occurrence: CoOccurrenceConfig = Field(
         default_factory=CoOccurrenceConfig, description="settings of the miner `co_occurrence`"
+    )
+    groups_of_six: GroupsOfSixConfig = Field(
+        default_factory=GroupsOfSixConfig, description="settings of the miner `groups_of_six`"
+    )
+    neighbours: NeighboursConfig = Field(
+        default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
+    )
+    mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    search: SearchConfig = Field(
+        default_factory=SearchConfig, description="settings of the search for nearest neighbours"
     )
     hard_negatives: HardNegativesConfig = Field(
         default_factory=HardNegativesConfig, description="settings of the hard negatives"
     )
+
+    @model_validator(mode="after")
+    def _miners_are_consistent(self) -> MineConfig:
+        if len(set(self.miners)) < len(self.miners):
+            raise ValueError("miners names one of them twice")
+        for name, quota in self.quotas.items():
+            if name not in self.miners:
+                raise ValueError(f"quotas names {name!r}, which is none of miners: {', '.join(self.miners)}")
+            if quota < 1:
+                raise ValueError(f"the quota of {name} must be at least 1; leave the miner out of miners for none")
+        return self
+
+    @property
+    def whole_corpus(self) -> bool:
+        """Whether pairs are decided over the whole corpus, and not page by page."""
+        return self.miners != (PAGE_MINER,) or bool(self.quotas) or bool(self.caps.given)

@@ -121,16 +121,17 @@ TEXTS = Table(
 PAIRS = Table(
     "pairs",
     "pairs",
-    2,
+    3,
     pa.schema(
         [
             field("pair_id", pa.string(), "hash of page, query image and target image", False),
-            field("page_id", pa.string(), "the page both stand on", False),
+            field("page_id", pa.string(), "the page both stand on, or that of the query image", False),
             field("query_image_id", pa.string(), "the query image", False),
             field("target_image_id", pa.string(), "the target image", False),
             field("visual_similarity", pa.float32(), "cosine of the sketches, rounded to 4 decimals", False),
             field("text_similarity", pa.float32(), "cosine of the texts' embeddings, rounded; null without texts"),
-            field("mining", pa.string(), "name of the miner", False),
+            field("mining", pa.string(), "names of the miners that found it, joined by +", False),
+            field("mining_details", pa.string(), "what each of them saw, in a few words, joined by ;"),
             field("hard_negatives", pa.list_(pa.string()), "image ids, first the query image", False),
             field("page_url", pa.string(), "", False),
             field("page_title", pa.string(), ""),
@@ -146,6 +147,11 @@ PAIRS = Table(
             field("opt_out", pa.string(), "union of page's and images' signals (only with --opt-out keep)"),
             field("crawl_date", TIMESTAMP, ""),
             field("site", pa.string(), "registrable domain or host:port", False),
+            field("target_page_id", pa.string(), "the target image's page, where it is another one"),
+            field("target_page_url", pa.string(), "its address"),
+            field("target_page_title", pa.string(), "its title"),
+            field("query_box", pa.list_(pa.float32()), "x, y, width, height of the object, as shares of the image"),
+            field("target_box", pa.list_(pa.float32()), "the same in the target image"),
         ]
     ),
     "one row for each ordered pair of images that mining kept",
@@ -154,11 +160,12 @@ PAIRS = Table(
 ELIGIBLE = Table(
     "eligible",
     "_work/side/eligible",
-    1,
+    2,
     pa.schema(
         [
             field("page_id", pa.string(), "a page that was mined", False),
-            field("site", pa.string(), "its registrable domain or host:port", False),
+            field("page_url", pa.string(), "address of the page on which the image stands", False),
+            field("site", pa.string(), "that page's registrable domain or host:port", False),
             field("image_id", pa.string(), "an image that entered pairing on that page", False),
             field("position", pa.int32(), "position of its place on the page", False),
             field("url", pa.string(), "page_images.url of that place", False),
@@ -166,6 +173,15 @@ ELIGIBLE = Table(
             field("embedding", pa.list_(pa.float16()), "sentence embedding of the text, unit length"),
             field("sketch", pa.binary(), "int8 sketch of the image's features", False),
             field("phash", pa.string(), "perceptual hash, 16 hex digits", False),
+            field("width", pa.int32(), "pixels", False),
+            field("height", pa.int32(), "pixels", False),
+            field("label", pa.string(), "label of the image if sure"),
+            field("own_page_id", pa.string(), "the page on which the image stands, where pairs name it under another"),
+            field("page_title", pa.string(), ""),
+            field("language", pa.string(), ""),
+            field("license", pa.string(), ""),
+            field("opt_out", pa.string(), "union of page's and image's signals (only with --opt-out keep)"),
+            field("crawl_date", TIMESTAMP, ""),
         ]
     ),
     "one row for each image of each mined page: the candidates of verification, and what splits are decided on",

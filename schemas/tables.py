@@ -1,10 +1,11 @@
 """The definition of every table: name, version, Arrow schema. A column is named, typed and explained in one place only:
-here, in `crawl_tables` or in `writing_tables`, all of which are to be had from here."""
+here, in `crawl_tables`, `corpus_tables` or `writing_tables`, all of which are to be had from here."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
+from schemas.corpus_tables import CANDIDATES, FOUND, NEIGHBOURS
 from schemas.crawl_tables import (
     ANNOTATIONS,
     ELIGIBLE,
@@ -37,13 +38,16 @@ __all__ = [
     "ASSIGNED",
     "ASSIGNED_IMAGES",
     "BATCH_REQUESTS",
+    "CANDIDATES",
     "CAPTIONS",
     "CHOICES",
     "DEFERRED",
     "ELIGIBLE",
+    "FOUND",
     "GENERATIONS",
     "IMAGES",
     "INSTRUCTION",
+    "NEIGHBOURS",
     "PAGES",
     "PAGE_IMAGES",
     "PAIRS",
@@ -126,6 +130,9 @@ TABLES: dict[str, Table] = {
         TEXTS,
         PAIRS,
         ELIGIBLE,
+        CANDIDATES,
+        NEIGHBOURS,
+        FOUND,
         GENERATIONS,
         BATCH_REQUESTS,
         CHOICES,

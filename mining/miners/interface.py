@@ -110,8 +110,10 @@ class NeighbourMiner(Protocol):
     name: str
     views: Mapping[str, int]
 
-    def find(self, image_id: str, lists: Mapping[str, Neighbours]) -> Iterator[Found]:
-        """Pairs around one image. A view in which the image has no vector is not in `lists`."""
+    def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[Found]:
+        """Pairs around one image, none twice. A view in which the image has no vector is not in `lists`.
+
+        Reports every neighbour that it looked at as a `candidate_pair`."""
 
 
 class MeetingMiner(Protocol):

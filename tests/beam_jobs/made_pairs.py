@@ -29,6 +29,7 @@ def mined(path, shards=2, pages=1, **more):
                     "eligible",
                     {
                         "page_id": name,
+                        "page_url": "http://site.example/page",
                         "site": "site.example",
                         "image_id": image,
                         "position": number,

@@ -61,8 +61,8 @@ class Crawl:
             image_id = ids.image_id(data)
             self.images[image_id] = (data, address)
             named.append((image_id, address))
-            place = {"page_id": page, "site": site, "image_id": image_id, "position": len(named), "url": address}
-            self.eligible.append(place | {"text": name, "sketch": b"", "phash": phash})
+            place = {"page_id": page, "page_url": url, "site": site, "image_id": image_id, "position": len(named)}
+            self.eligible.append(place | {"url": address, "text": name, "sketch": b"", "phash": phash})
         for (query, query_url), (target, target_url) in pairwise(named):
             pair = ids.pair_id(page, query, target)
             text = {"text": "the next one", "method": "test", "direction": "forward", "length": "short"}

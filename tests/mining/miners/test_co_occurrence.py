@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mining.mine_config import CoOccurrenceConfig, MineConfig
-from mining.miners import make_miner
+from mining.mine_config import CoOccurrenceConfig
 from mining.miners.co_occurrence import CoOccurrence, spread_order
 from mining.miners.interface import Pair
 from mining.places import EligibleImage, ImageFacts
-from schemas.errors import ConfigurationError
 from schemas.outcomes import CollectedOutcomes
 
 OPEN = CoOccurrenceConfig(visual_min=-1, visual_max=0.99, text_min=-1, text_max=0.99)
@@ -140,12 +138,6 @@ def test_every_beginning_of_the_spread_order_covers_the_range(count: int) -> Non
     if count >= 8:
         beginning = sorted(order[:4])
         assert max(second - first for first, second in itertools.pairwise(beginning)) <= count // 2 + 1
-
-
-def test_an_unknown_miner_is_a_configuration_error() -> None:
-    assert make_miner(MineConfig()).name == "co_occurrence"
-    with pytest.raises(ConfigurationError, match="co_occurrence"):
-        make_miner(MineConfig(miner="magic"))
 
 
 def test_a_closed_window_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Jobs and index steps of the miners that see the whole corpus."""

@@ -1,0 +1,89 @@
+"""Nearest neighbours of the corpus under several views (MegaPairs, arXiv 2412.14475, section 3.1).
+
+Each view has a window; neighbours inside it become targets, spread over the window, and those of its lists that lie
+outside become hard negatives, nearest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mining.miners.interface import Found, Neighbours
+from mining.spread import spread
+from mining.windows import Window, WindowConfig
+from schemas.outcomes import Outcomes
+
+#: What images can be near in: features of the image model, the pattern of light and dark, their texts.
+VIEWS = ("image", "pattern", "text")
+
+
+class NeighboursConfig(BaseModel):
+    """Settings of the miner `neighbours`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: WindowConfig | None = Field(
+        default=WindowConfig(min_quantile=0.5, max=0.95), description="window on features of the image model"
+    )
+    pattern: WindowConfig | None = Field(
+        default=WindowConfig(min_quantile=0.5, max_quantile=0.99),
+        description="window on the pattern of light and dark (perceptual hash)",
+    )
+    text: WindowConfig | None = Field(
+        default=WindowConfig(min_quantile=0.5, max=0.97), description="window on the texts' sentence embeddings"
+    )
+    k: int = Field(default=50, ge=1, description="nearest neighbours in each view")
+    pairs_per_view: int = Field(default=2, ge=1, description="targets of a query image in each view")
+    negatives: int = Field(default=5, ge=0, description="hard negatives that a view gives at most")
+
+    @model_validator(mode="after")
+    def _looks_somewhere(self) -> NeighboursConfig:
+        if not self.windows:
+            raise ValueError("give at least one of image, pattern and text a window")
+        return self
+
+    @property
+    def windows(self) -> Mapping[str, WindowConfig]:
+        """View → its window, of the views that are used."""
+        given = {view: getattr(self, view) for view in VIEWS}
+        return {view: window for view, window in given.items() if window is not None}
+
+
+class NeighboursMiner:
+    """Pairs of an image with neighbours; `windows` are the configuration's as similarities."""
+
+    name = "neighbours"
+
+    def __init__(self, config: NeighboursConfig, windows: Mapping[str, Window]) -> None:
+        self._config, self._windows = config, windows
+        self.views: Mapping[str, int] = dict.fromkeys(config.windows, config.k)
+
+    def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[Found]:
+        """Pairs around one image. Reasons of `candidate_pair`: `outside_window`, `query_cap`, `in_another_view`."""
+        taken: set[str] = set()
+        for view in self._config.windows:
+            near = lists.get(view)
+            if near is None:
+                continue
+            window = self._windows[view]
+            ranked = list(enumerate(zip(near.ids, near.scores, strict=True), start=1))
+            inside = [(rank, other, score) for rank, (other, score) in ranked if score in window]
+            fresh = [one for one in inside if one[1] not in taken]
+            chosen = spread(fresh, self._config.pairs_per_view)
+            outside = [other for _, (other, score) in ranked if score not in window]
+            names = {other for _, other, _ in chosen}
+            outcomes.entered("candidate_pair", len(ranked))
+            for other in outside:
+                outcomes.rejected("candidate_pair", "outside_window", id=f"{image_id} {other}", detail=view)
+            for _, other, _ in inside:
+                if other not in names:
+                    reason = "in_another_view" if other in taken else "query_cap"
+                    outcomes.rejected("candidate_pair", reason, id=f"{image_id} {other}", detail=view)
+            outcomes.kept("candidate_pair", len(chosen))
+            negatives = tuple(outside[: self._config.negatives])
+            for rank, other, score in chosen:
+                why = f"{view} neighbour {rank}, similarity {score:.4f} in {window}"
+                yield Found(image_id, other, score, why, negatives)
+            taken |= names
