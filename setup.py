@@ -21,6 +21,7 @@ PACKAGES = [
     "mining.miners",
     "mining.models",
     "mining.pages",
+    "mining.scores",
     "publishing",
     "publishing.exporters",
     "publishing.judging",
