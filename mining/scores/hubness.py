@@ -32,7 +32,10 @@ class HubConfig(BaseModel):
         default=10.0, gt=0, description="an image is a hub if its N_k lies more standard deviations above the mean …"
     )
     share: float = Field(
-        default=0.1, gt=0, le=1, description="… or if it stands in more than this share of all lists of neighbours; …"
+        default=0.25,
+        gt=0,
+        le=1,
+        description="… or if it stands in more than this share of all lists, and in three times as many as the mean; …",
     )
     least: int = Field(
         default=50, ge=1, description="… but never with an N_k below this: small crawls have no hubs worth the name"
@@ -82,11 +85,12 @@ def hubness(occurrences: Int64Array) -> Float64Array:
 
 def hubs(occurrences: Int64Array, lists: int, config: HubConfig) -> BoolArray:
     """Which images are hubs, bool (n): N_k of at least `least`, and more than mean + `deviations` · standard deviation
-    or than `share` · `lists`, where `lists` is how many lists were counted."""
+    or than `share` · `lists` and three times the mean. `lists` is how many lists were counted; the mean alone is a
+    large share of them where k is not small beside the corpus."""
     if not len(occurrences):
         return np.zeros(0, bool)
     far = hubness(occurrences) > config.deviations
-    everywhere = occurrences > config.share * lists
+    everywhere = (occurrences > config.share * lists) & (occurrences > 3 * occurrences.mean())
     return np.asarray((far | everywhere) & (occurrences >= config.least), bool)
 
 

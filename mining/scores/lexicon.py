@@ -7,6 +7,7 @@ of alternative texts and captions.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 DETERMINERS = frozenset(
     (
@@ -18,7 +19,7 @@ PREPOSITIONS = frozenset(
     (
         "in on at of with without by for from to into onto over under above below behind beside between among near "
         "through across along around against inside outside within upon beneath underneath before after during until "
-        "via per as like than about toward towards off past beyond versus vs up down"
+        "via per as like than about toward towards off out past beyond versus vs up down"
     ).split()
 )
 #: Prepositions of several words, longest first, as one.
@@ -92,6 +93,7 @@ _NO_PLURALS = frozenset(
 _ES = re.compile(r"(?:ss|x|ch|sh|zz)es$")
 
 
+@lru_cache(maxsize=1 << 14)
 def noun_base(word: str) -> str:
     """A noun (in lower case) without its plural: `cities` → `city`; other words as they are."""
     known = _IRREGULAR_NOUNS.get(word)
@@ -104,6 +106,7 @@ def noun_base(word: str) -> str:
     return word[:-2] if _ES.search(word) else word[:-1]
 
 
+@lru_cache(maxsize=1 << 14)
 def participle_base(word: str) -> str | None:
     """The base of a word that has the form of a participle: `riding` → `ride`, `painted` → `paint`; None for others."""
     if word in VERB_FORMS:

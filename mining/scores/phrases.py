@@ -22,6 +22,7 @@ from mining.scores.lexicon import (
 
 _MARKS = frozenset(',.;:!?()[]{}|/–—"')
 _SOFT_MARKS = frozenset(',"')
+_CLOSED = _MARKS | CONJUNCTIONS | PREPOSITIONS | DETERMINERS | COPULAE | SKIPPED
 _FIRST_OF_LONG = frozenset(words[0] for words, _ in LONG_PREPOSITIONS)
 _ENDS = DETERMINERS | PREPOSITIONS | SKIPPED | frozenset(NUMBERS) | _FIRST_OF_LONG
 _JOINED = frozenset("and or & ,".split())
@@ -52,9 +53,14 @@ class Parser:
             token = self._tokens[index]
             index += self._long_preposition(index) if token in _FIRST_OF_LONG else self._one(index, token)
         self._close()
+        self._end()
 
     def _one(self, index: int, token: str) -> int:
         """Read the token there, and how many were read."""
+        if token not in _CLOSED:
+            if not self._verb(index, token):
+                self._phrase.append(token)
+            return 1
         if token == "/":
             # "copy/move dialog" is one phrase.
             pass
@@ -71,10 +77,8 @@ class Parser:
         elif token in COPULAE:
             self._close()
             self._said_of = self._subject
-        elif token in SKIPPED:
+        else:
             self._close()
-        elif not self._verb(index, token):
-            self._phrase.append(token)
         return 1
 
     def _long_preposition(self, index: int) -> int:
@@ -96,6 +100,7 @@ class Parser:
             # "with a dog and a cat" says the same of both.
             self._subject, self._predicate = shared, predicate
         elif token not in _SOFT_MARKS and token in _MARKS:
+            self._end()
             self._subject = self._said_of = None
 
     def _verb(self, index: int, token: str) -> bool:
@@ -161,8 +166,7 @@ class Parser:
             self.objects[self._said_of][1].extend(noun_base(word) for word in words)
             self._said_of = None
             return None
-        plain = [place for place, word in enumerate(words) if not any(sign.isdigit() for sign in word)]
-        head = plain[-1] if plain else len(words) - 1
+        head = next((place for place in range(len(words) - 1, -1, -1) if _is_plain(words[place])), len(words) - 1)
         if self._predicate in _BECOMING:
             while head and words[head] in ADJECTIVES and words[head - 1] not in ADJECTIVES:
                 head -= 1
@@ -176,5 +180,16 @@ class Parser:
         self._subject, self._predicate = number, ""
         return subject
 
+    def _end(self) -> None:
+        """A preposition or verb that nothing follows says something of the thing before it: "lights on"."""
+        if self._predicate and self._subject is not None and self._subject >= 0:
+            self.objects[self._subject][1].append(self._predicate)
+        self._predicate = ""
+
     def _next(self, index: int) -> str:
         return self._tokens[index + 1] if index + 1 < len(self._tokens) else ""
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word has no digits: a thing is named by such a one if there is any."""
+    return word.isalpha() or not any(sign.isdigit() for sign in word)

@@ -63,7 +63,8 @@ def test_small_crawls_and_equal_counts_have_no_hubs():
     few = np.array([9, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     assert not hubs(few, 10, HubConfig()).any()
     assert hubs(few, 10, HubConfig(least=5)).tolist() == [True] + [False] * 9
-    assert not hubs(np.full(10, 60), 1000, HubConfig()).any()
+    assert not hubs(np.full(10, 60), 100, HubConfig()).any()
+    assert hubs(np.array([60] * 9 + [250]), 100, HubConfig()).tolist() == [False] * 9 + [True]
     assert hubness(np.full(3, 4)).tolist() == [0.0, 0.0, 0.0]
 
 

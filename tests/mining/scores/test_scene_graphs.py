@@ -46,6 +46,7 @@ def read(text):
         ("house covered with snow", ["house", "snow"], [("house", "cover with", "snow")]),
         ("a woman with a dog and a cat", ["woman", "dog", "cat"], [("woman", "with", "dog"), ("woman", "with", "cat")]),
         ("make the dog black and add a cat", ["dog(black)", "cat"], [("", "add", "cat"), ("", "make", "dog")]),
+        ("Lights on. Edge Out", ["light(on)", "edge(out)"], []),
         ("no people", ["person(no)"], []),
         ("Tabs in copy/move dialog", ["tab", "dialog(copy,move)"], [("tab", "in", "dialog")]),
         ("image processing tool", ["tool(image,processing)"], []),
