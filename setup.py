@@ -22,6 +22,7 @@ PACKAGES = [
     "mining.miners",
     "mining.models",
     "mining.pages",
+    "mining.scores",
     "mining.search",
     "publishing",
     "publishing.exporters",

@@ -1,0 +1,1 @@
+"""Scores of pairs and images that a filter may use: one file each, pure functions on texts, rows and arrays."""
