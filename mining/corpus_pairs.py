@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mining.eligibility import near_duplicates
 from mining.hard_negatives import hard_negatives, make_pool
 from mining.mine import joined_signals
 from mining.mine_config import MineConfig
@@ -59,6 +60,12 @@ def corpus_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: M
         "query_box": found["query_box"],
         "target_box": found["target_box"],
     }
+
+
+def near_duplicate_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: MineConfig) -> bool:
+    """Whether query and target of a row of `found` look the same."""
+    query, target = (_facts(places[found[f"{side}_image_id"]]) for side in ("query", "target"))
+    return bool(near_duplicates(query, [target], config).any())
 
 
 def page_of_pairs(

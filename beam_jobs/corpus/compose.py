@@ -11,7 +11,7 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
-from mining.corpus_pairs import corpus_pair
+from mining.corpus_pairs import corpus_pair, near_duplicate_pair
 from mining.mine_config import MineConfig
 
 VERSION = "1"
@@ -27,10 +27,15 @@ class ComposeJob:
     stage: str = "mine_pairs.compose"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """Rows in the order in which they were found."""
+        """Rows in the order in which they were found. Reason of the unit `pair`: `near_duplicates`."""
         places = read_places(self.workspace, self.shards, shard.work["places"])
         manifest = self.workspace.manifests(shard.work["job"], [shard.work["key"]])[0]
         for found in rows(self.workspace, manifest, "found"):
+            if near_duplicate_pair(found, places, self.config):
+                images = f"{found['query_image_id']} {found['target_image_id']}"
+                writer.entered("pair")
+                writer.rejected("pair", "near_duplicates", id=images, detail=f"{found['miner']}: {found['why']}")
+                continue
             writer.row("candidates", corpus_pair(found, places, self.config))
 
 

@@ -23,7 +23,7 @@ class GroupsOfSixConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window: WindowConfig = Field(
-        default=WindowConfig(min_quantile=0.1, max=0.95), description="similarity of members to the first image"
+        default=WindowConfig(min=0.45, max=0.95), description="similarity of members to the first image"
     )
     step: float = Field(
         default=0.03, ge=0, le=1, description="by how much less each member is similar to the first than the one before"

@@ -25,14 +25,14 @@ class NeighboursConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: WindowConfig | None = Field(
-        default=WindowConfig(min_quantile=0.5, max=0.95), description="window on features of the image model"
+        default=WindowConfig(min=0.6, max=0.95), description="window on features of the image model"
     )
     pattern: WindowConfig | None = Field(
-        default=WindowConfig(min_quantile=0.5, max_quantile=0.99),
+        default=WindowConfig(min=0.65),
         description="window on the pattern of light and dark (perceptual hash)",
     )
     text: WindowConfig | None = Field(
-        default=WindowConfig(min_quantile=0.5, max=0.97), description="window on the texts' sentence embeddings"
+        default=WindowConfig(min=0.42, max=0.97), description="window on the texts' sentence embeddings"
     )
     k: int = Field(default=50, ge=1, description="nearest neighbours in each view")
     pairs_per_view: int = Field(default=2, ge=1, description="targets of a query image in each view")

@@ -38,6 +38,8 @@ def mined(path, shards=2, pages=1, **more):
                         "embedding": vectors[number].astype(np.float16),
                         "sketch": sketch,
                         "phash": "0" * 16,
+                        "width": 200,
+                        "height": 100,
                     },
                 )
         found.append(writer.commit())

@@ -62,7 +62,9 @@ class Crawl:
             self.images[image_id] = (data, address)
             named.append((image_id, address))
             place = {"page_id": page, "page_url": url, "site": site, "image_id": image_id, "position": len(named)}
-            self.eligible.append(place | {"url": address, "text": name, "sketch": b"", "phash": phash})
+            self.eligible.append(
+                place | {"url": address, "text": name, "sketch": b"", "phash": phash, "width": 9, "height": 9}
+            )
         for (query, query_url), (target, target_url) in pairwise(named):
             pair = ids.pair_id(page, query, target)
             text = {"text": "the next one", "method": "test", "direction": "forward", "length": "short"}
