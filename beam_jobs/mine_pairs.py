@@ -27,6 +27,7 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.annotation import AnnotateConfig
 from mining.eligibility import content_images, eligible_places
 from mining.mine import (
     PageInput,
@@ -176,12 +177,12 @@ def run_mine(
     annotated: Annotated,
     config: MineConfig,
     agent: str,
-    models: str = "",
+    models: AnnotateConfig | None = None,
 ) -> list[Manifest]:
     """Mine all pages; a manifest for each extraction shard, in the order of their plan; where pairs are decided over
     the whole corpus, one for each source of candidates.
 
-    `models`: digest of the models that annotated."""
+    `models`: what annotated."""
     workspace = session.workspace
     basis = basis_of([*extracted, *fetched, *annotated.images])
     numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
@@ -218,7 +219,7 @@ def run_mine(
     if not config.whole_corpus:
         session.let_go("mine_pairs", ())
         return pages
-    mined = run_corpus(session, pages, config, models)
+    mined = run_corpus(session, pages, config, models or AnnotateConfig())
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 
@@ -227,7 +228,7 @@ def _pages_digest(config: MineConfig) -> str:
     """Digest of the settings that decide what becomes of single pages."""
     if not config.whole_corpus:
         return settings_digest(config)
-    corpus = {"miners", "quotas", "caps", "search", "groups_of_six", "neighbours", "mid_rank"}
+    corpus = {"miners", "quotas", "caps", "search", "groups_of_six", "neighbours", "mid_rank", "scores", "filter"}
     own = {name: value for name, value in deciding_fields(config).items() if name not in corpus}
     return digest("pages", canonical_json(own), str(PAGE_MINER in config.miners))
 

@@ -28,12 +28,12 @@ class ThingsTask:
     """A shard of `mine_pairs`, or of a stage that writes `pairs`.
 
     `tells`: its table `eligible` says which things stand together. `asks` (with a number in `source`): for what its
-    rows of `pairs` need, or for what any two images of one of its pages in `eligible` would need.
+    rows of `pairs` (or `candidates`) need, or for what any two images of one of its pages in `eligible` would need.
     """
 
     source: LocateTask
     tells: bool = True
-    asks: Literal["pairs", "pages"] | None = None
+    asks: Literal["pairs", "candidates", "pages"] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class ThingCountsStep:
         if task.source.number is None:
             raise ValueError("a shard that asks has a number")
         asked = {_PAGES}
-        if task.asks == "pairs":
-            shown = rows(self.workspace, manifest, "pairs", ["query_text", "target_text"])
+        if task.asks in ("pairs", "candidates"):
+            shown = rows(self.workspace, manifest, task.asks, ["query_text", "target_text"])
             for row in shown:
                 _ask(things(row["query_text"]), things(row["target_text"]), asked)
             return asked

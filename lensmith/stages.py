@@ -20,7 +20,6 @@ from lensmith.output_folder import InputPlan
 from lensmith.provenance import facts
 from lensmith.settings import Settings
 from publishing.description import Description
-from schemas.settings import settings_digest
 
 
 @dataclass
@@ -55,7 +54,7 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             results.annotated,
             settings.mine_pairs,
             settings.extract_pages.agent,
-            settings_digest(settings.annotate_images),
+            settings.annotate_images,
         )
     elif stage == "write_instructions":
         results.written, results.writing = run_write(

@@ -19,6 +19,7 @@ from mining.miners.make import page_miner
 from mining.page_sets import PageSet, band_keys, page_set, representatives, superseded_by
 from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
 from schemas.outcomes import Outcomes
+from schemas.tables import PAIR_SCORES
 
 __all__ = [
     "CoOccurrenceConfig",
@@ -232,6 +233,7 @@ def _pair_row(
         "crawl_date": page.crawl_date,
         "site": page.site,
         **dict.fromkeys(("target_page_id", "target_page_url", "target_page_title", "query_box", "target_box")),
+        **dict.fromkeys(name for name, _, _ in PAIR_SCORES),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,8 +11,18 @@ from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
 from mining.page_sets import MAX_SET_IMAGES
+from mining.scores.filter import PairFilter, check_columns
 
 MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
+ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
+#: Columns that every pair has, and those that each score fills.
+_OWN_COLUMNS = ("visual_similarity", "text_similarity")
+SCORE_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "agreement": ("agreement",),
+    "thing_pmi": ("thing_pmi",),
+    "alignment": ("query_alignment", "target_alignment"),
+    "hubness": ("query_hubness", "target_hubness"),
+}
 #: The miner that sees one page at a time; all others see the whole corpus.
 PAGE_MINER: MinerName = "co_occurrence"
 
@@ -178,6 +189,13 @@ class MineConfig(BaseModel):
         default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
     )
     mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    scores: tuple[ScoreName, ...] = Field(
+        default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
+    )
+    filter: PairFilter = Field(
+        default_factory=PairFilter,
+        description="score column → {min, max, missing: keep or drop}: which pairs are kept",
+    )
     search: SearchConfig = Field(
         default_factory=SearchConfig, description="settings of the search for nearest neighbours"
     )
@@ -194,9 +212,12 @@ class MineConfig(BaseModel):
                 raise ValueError(f"quotas names {name!r}, which is none of miners: {', '.join(self.miners)}")
             if quota < 1:
                 raise ValueError(f"the quota of {name} must be at least 1; leave the miner out of miners for none")
+        columns = [*_OWN_COLUMNS, *(column for score in self.scores for column in SCORE_COLUMNS[score])]
+        check_columns(self.filter, columns)
         return self
 
     @property
     def whole_corpus(self) -> bool:
         """Whether pairs are decided over the whole corpus, and not page by page."""
-        return self.miners != (PAGE_MINER,) or bool(self.quotas) or bool(self.caps.given)
+        more = self.quotas, self.caps.given, self.scores, self.filter.root
+        return self.miners != (PAGE_MINER,) or any(more)

@@ -118,6 +118,16 @@ TEXTS = Table(
     "the distinct texts of a shard's places with their sentence embeddings",
 )
 
+#: Scores of pairs that a run may ask for (`mine_pairs.scores`): column, type, meaning; null where they were not asked.
+PAIR_SCORES: list[tuple[str, pa.DataType, str]] = [
+    ("agreement", pa.float32(), "of the two texts' scene graphs, 0…1: see mining.scores.scene_graphs"),
+    ("thing_pmi", pa.float32(), "normalised pointwise mutual information of the two texts' things, -1…1"),
+    ("query_alignment", pa.float32(), "cosine of the query image with its own text: see mining.scores.alignment"),
+    ("target_alignment", pa.float32(), "the same of the target image"),
+    ("query_hubness", pa.int32(), "in how many lists of nearest neighbours the query image stands"),
+    ("target_hubness", pa.int32(), "the same of the target image"),
+]
+
 PAIRS = Table(
     "pairs",
     "pairs",
@@ -152,6 +162,7 @@ PAIRS = Table(
             field("target_page_title", pa.string(), "its title"),
             field("query_box", pa.list_(pa.float32()), "x, y, width, height of the object, as shares of the image"),
             field("target_box", pa.list_(pa.float32()), "the same in the target image"),
+            *(field(name, kind, doc) for name, kind, doc in PAIR_SCORES),
         ]
     ),
     "one row for each ordered pair of images that mining kept",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.tables import INSTRUCTION, PARSE, PARSE_TYPES, TIMESTAMP
+from schemas.tables import INSTRUCTION, PAIR_SCORES, PARSE, PARSE_TYPES, TIMESTAMP
 
 #: How `datasets` stores an image: the original file and a name that says its format.
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -57,6 +57,7 @@ _REST: list[tuple[str, pa.DataType, str]] = [
     ("target_page_title", pa.string(), "its title"),
     ("query_box", pa.list_(pa.float32()), "x, y, width, height of a shared object as shares of the query image"),
     ("target_box", pa.list_(pa.float32()), "the same in the target image"),
+    *PAIR_SCORES,
 ]
 _IMAGES: list[tuple[str, pa.DataType, str]] = [
     ("image_id", pa.string(), "hex SHA-256 of the image's file"),

@@ -41,13 +41,14 @@ class ComposeJob:
 
 @dataclass(frozen=True)
 class Source:
-    """A shard of candidates: page by page from `mine_pairs.pages`, or composed; `places` of the images of the latter,
-    `known` the answers of the steps of choice so far."""
+    """A shard of candidates, of single pages (`pages` is the key of their shard) or composed (`places` are those of
+    its images); `known`: the answers of the steps of choice so far."""
 
     number: int
     job: str
     key: str
     digest: str
+    pages: str | None = None
     places: Answers | None = None
     known: Sequence[tuple[str, Answers]] = ()
 

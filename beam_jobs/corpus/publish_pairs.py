@@ -53,9 +53,9 @@ class ChosenPairs:
 
     def _eligible(self, source: Source, kept: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
         """Images of the pages of the pairs that are left, pages in the order of the pairs."""
-        if source.job == PAGES_JOB:
+        if source.pages is not None:
             pages = {row["page_id"] for row in kept}
-            manifest = self.workspace.manifests(source.job, [source.key])[0]
+            manifest = self.workspace.manifests(PAGES_JOB, [source.pages])[0]
             yield from (row for row in rows(self.workspace, manifest, "eligible") if row["page_id"] in pages)
             return
         named = {one for row in kept for one in (row["query_image_id"], row["target_image_id"], *row["hard_negatives"])}

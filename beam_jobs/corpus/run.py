@@ -14,11 +14,13 @@ from beam_jobs.corpus.groups import plan_groups
 from beam_jobs.corpus.images import PAGES_JOB, Asking, CorpusPlaces, PagesShard, corpus_images
 from beam_jobs.corpus.publish_pairs import VERSION as PAIRS_VERSION
 from beam_jobs.corpus.publish_pairs import ChosenPairs
-from beam_jobs.corpus.search_plan import search_corpus
+from beam_jobs.corpus.score import score_candidates
+from beam_jobs.corpus.search_plan import Lists, search_corpus
 from beam_jobs.index_step import Answers, IndexStep, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
+from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
 from mining.miners.make import neighbour_miners, wanted_views
 from schemas.errors import ConfigurationError
@@ -28,25 +30,35 @@ from schemas.settings import settings_digest
 _NONE = Answers(None, "none")
 
 
-def run_corpus(session: Session, pages: Sequence[Manifest], config: MineConfig, models: str) -> list[Manifest]:
-    """The pairs of all miners; a manifest for each source of candidates. `models`: digest of what made the vectors."""
+def run_corpus(
+    session: Session, pages: Sequence[Manifest], config: MineConfig, models: AnnotateConfig
+) -> list[Manifest]:
+    """The pairs of all miners; a manifest for each source of candidates. `models`: what made the vectors."""
     basis = basis_of(pages)
     shards = corpus_images(session, pages, basis)
-    found = _find(session, shards, config, models)
-    sources = [Source(one.number, PAGES_JOB, one.key, one.digest) for one in shards]
+    lists = _lists(session, shards, config, models)
+    found = _find(session, lists, config) if lists else []
+    sources = [Source(one.number, PAGES_JOB, one.key, one.digest, one.key) for one in shards]
     sources += _compose(session, shards, found, config, basis, len(sources))
+    if config.scores or config.filter.root:
+        sources = score_candidates(session, shards, sources, lists.joined if lists else (), config, models)
     return _choose(session, shards, sources, config)
 
 
-def _find(session: Session, shards: Sequence[PagesShard], config: MineConfig, models: str) -> list[Manifest]:
+def _lists(session: Session, shards: Sequence[PagesShard], config: MineConfig, models: AnnotateConfig) -> Lists | None:
     views = wanted_views(config)
     if not views:
-        return []
+        return None
     groups = plan_groups(shards, config.search.images_per_part)
-    lists = search_corpus(session, groups, views, config.search, models)
+    return search_corpus(session, groups, views, config.search, settings_digest(models))
+
+
+def _find(session: Session, lists: Lists, config: MineConfig) -> list[Manifest]:
     miners = tuple(neighbour_miners(config, lists.scores))
     settings = digest(*(f"{one.name} {config.model_dump(mode='json')[one.name]}" for one in miners))
     windows = digest(*(str(sorted(counts.to_json().items())) for _, counts in sorted(lists.scores.items())))
+    if not miners:
+        return []
     job = FindJob(session.workspace, miners)
     planned = [
         Shard(
@@ -81,7 +93,7 @@ def _compose(
         planned.append(Shard(key, {"job": one.job, "key": one.key, "places": located}))
     composed = session.shards(job, planned)
     return [
-        Source(one.number, manifest.stage, manifest.key, manifest.digest, shard.work["places"])
+        Source(one.number, manifest.stage, manifest.key, manifest.digest, None, shard.work["places"])
         for one, manifest, shard in zip(asking, composed, planned, strict=True)
     ]
 

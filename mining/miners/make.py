@@ -12,6 +12,8 @@ from mining.miners.mid_rank import MidRank
 from mining.miners.neighbours import NeighboursMiner
 from mining.windows import ScoreCounts, resolve_window
 
+#: Lists in which hubness is counted are at least so long.
+HUB_NEIGHBOURS = 10
 #: View → the scores that stand in its lists of neighbours.
 Scores = Mapping[str, ScoreCounts]
 
@@ -38,6 +40,8 @@ def wanted_views(config: MineConfig) -> dict[str, int]:
             wanted[view] = max(wanted.get(view, 0), config.neighbours.k)
     if "mid_rank" in config.miners:
         wanted[config.mid_rank.view] = max(wanted.get(config.mid_rank.view, 0), config.mid_rank.last_rank)
+    if "hubness" in config.scores:
+        wanted["image"] = max(wanted.get("image", 0), HUB_NEIGHBOURS)
     return dict(sorted(wanted.items()))
 
 
