@@ -11,7 +11,7 @@ from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
 from mining.page_sets import MAX_SET_IMAGES
-from mining.scores.filter import PairFilter, check_columns
+from mining.scores.filter import ColumnWindow, check_columns
 
 MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
@@ -192,8 +192,8 @@ class MineConfig(BaseModel):
     scores: tuple[ScoreName, ...] = Field(
         default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
     )
-    filter: PairFilter = Field(
-        default_factory=PairFilter,
+    filter: dict[str, ColumnWindow] = Field(
+        default={},
         description="score column → {min, max, missing: keep or drop}: which pairs are kept",
     )
     search: SearchConfig = Field(
@@ -219,5 +219,5 @@ class MineConfig(BaseModel):
     @property
     def whole_corpus(self) -> bool:
         """Whether pairs are decided over the whole corpus, and not page by page."""
-        more = self.quotas, self.caps.given, self.scores, self.filter.root
+        more = self.quotas, self.caps.given, self.scores, self.filter
         return self.miners != (PAGE_MINER,) or any(more)

@@ -40,7 +40,7 @@ def run_corpus(
     found = _find(session, lists, config) if lists else []
     sources = [Source(one.number, PAGES_JOB, one.key, one.digest, one.key) for one in shards]
     sources += _compose(session, shards, found, config, basis, len(sources))
-    if config.scores or config.filter.root:
+    if config.scores or config.filter:
         sources = score_candidates(session, shards, sources, lists.joined if lists else (), config, models)
     return _choose(session, shards, sources, config)
 
