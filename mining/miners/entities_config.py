@@ -23,7 +23,7 @@ class EntitiesConfig(BaseModel):
     sources: tuple[Literal["text", "caption", "title"], ...] = Field(
         default=("text", "caption", "title"),
         min_length=1,
-        description="where names are looked for: the image's text on its page, its caption by a model, its page's title",
+        description="where names are looked for: the image's text on its page, its caption by a model, the title",
     )
     max_words: int = Field(default=5, ge=1, le=10, description="words of a name at most")
     alignment: Literal["text", "joint"] = Field(
@@ -41,7 +41,7 @@ class EntitiesConfig(BaseModel):
         default=1,
         ge=0,
         le=2,
-        description="images of a pair, at least, whose own text or caption holds the name: a title often names the site",
+        description="images of a pair, at least, whose own text or caption holds the name: titles often name the site",
     )
     names_per_image: int = Field(default=2, ge=1, le=10, description="best aligned names of an image that are kept")
     max_images: int = Field(
@@ -58,7 +58,7 @@ class EntitiesConfig(BaseModel):
     pairs_per_entity: int = Field(default=20, ge=1, description="pairs taken from one name")
     pairs_per_image: int = Field(default=2, ge=1, description="pairs of one name in which one image takes part")
     visual_min: float = Field(
-        default=0.35, ge=-1, le=1, description="pairs below this visual similarity do not show the same thing"
+        default=0.45, ge=-1, le=1, description="pairs below this visual similarity do not show the same thing"
     )
     visual_max: float = Field(default=0.95, ge=-1, le=1, description="pairs above this visual similarity are the same")
     min_hash_distance: int = Field(
