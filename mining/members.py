@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mining.miners.interface import CorpusImage
 
 #: Numbers, and bytes, of a short sketch at most.
-SHORT = 224
+SHORT = 300
 #: Bytes of a note at most, so that the whole stays below the 400 of the interface.
-MAX_NOTE = 100
+MAX_NOTE = 48
 _LAYOUT = struct.Struct("<8s8s8sHQIIhB")
 _NOTHING = bytes(8)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Member:
 
 
 def pack(image: CorpusImage, score: float = 0.0, note: str = "") -> bytes:
-    """An image as its partners under a key see it, at most 371 bytes. `note` is cut at 100 bytes."""
+    """An image as its partners under a key see it, at most 395 bytes. `note` is cut at 48 bytes."""
     words = note.encode()[:MAX_NOTE].decode(errors="ignore").encode()
     folded = " ".join((image.text or "").casefold().split())
     head = _LAYOUT.pack(
@@ -84,9 +84,9 @@ def unpack_members(members: Sequence[tuple[str, bytes]]) -> list[Member]:
 
 
 def short_sketch(sketch: bytes) -> bytes:
-    """A sketch (int8) folded with random signs to at most 224 numbers (int8) whose cosines are nearly the sketch's.
+    """A sketch (int8) folded with random signs to at most 300 numbers (int8) whose cosines are nearly the sketch's.
 
-    A count sketch (Charikar et al. 2002) without its random buckets: cosines stray by (1 - c²) / 15 from c.
+    A count sketch (Charikar et al. 2002) without its random buckets: cosines stray from c by about (1 - c²) / 17.
     """
     values = np.frombuffer(sketch, np.int8).astype(np.int32)
     if len(values) <= SHORT:

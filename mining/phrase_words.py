@@ -40,6 +40,7 @@ STOP_WORDS = ARTICLES | frozenset(
 #: Said of any picture or page: a phrase of these words alone names nothing.
 GENERIC = STOP_WORDS | frozenset(
     (
+        "enlarged larger smaller main configuration parameter color colour add adding "
         "image picture photo photograph pic graphic logo icon banner thumbnail thumb screenshot screen shot figure "
         "fig illustration diagram drawing plot chart graph table sample example demo preview view overview version "
         "default original before after result output input source file page pages home index content contents section "

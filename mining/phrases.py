@@ -21,6 +21,12 @@ _BREAK = re.compile(r"[,;:!?()\[\]{}<>\"“”„«»|•·/\\…=*~¶]+|\s[-–
 _WORD = re.compile(r"[^\s]+")
 _EDGES = "'’‘`.-_&+#"
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+[a-z]?\d*|v\d+", re.IGNORECASE)
+#: Who made or lent a picture is not what it shows.
+_CREDIT = re.compile(
+    r"(?:©|\(c\)|\bcopyright\b|\bcourtesy\b|\bcredits?:|\b(?:with|by) permission\b|"
+    r"\b(?:photo|picture|image|foto|bild)(?:s|graph|graphed)? (?:by|von|de|di)\b|\bsource:).*",
+    re.IGNORECASE | re.DOTALL,
+)
 _LETTERS = re.compile(r"[^\W\d_]")
 #: Signs of scripts without blanks between words: a short text is one name.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -51,7 +57,7 @@ class RulePhrases:
         """See `PhraseFinder`; names come first, then other noun phrases, both as they stand in the text."""
         names: dict[str, None] = {}
         nouns: dict[str, None] = {}
-        for part in _BREAK.split(unicodedata.normalize("NFC", text[:_MAX_TEXT])):
+        for part in _BREAK.split(_CREDIT.sub("", unicodedata.normalize("NFC", text[:_MAX_TEXT]))):
             words = [found[0].strip(_EDGES) for found in _WORD.finditer(part)]
             words = [word for word in words if word]
             if _UNSPACED.search(part):
@@ -64,7 +70,9 @@ class RulePhrases:
                 if len(run) > 1 or len(words) == 1 or run[0] != words[0] or _inner_capital(run[0]):
                     self._add(names, run)
             for run in _runs(words, lambda word: word.casefold() not in STOP_WORDS, frozenset()):
-                self._add(nouns, run)
+                # "Add an entry", "Loading the images": a verb.
+                if not (len(run) == 1 and words[0] == run[0] and words[1:2] and words[1].casefold() in ARTICLES):
+                    self._add(nouns, run)
         return [*names, *(noun for noun in nouns if noun not in names)]
 
     def _add(self, found: dict[str, None], run: Sequence[str]) -> None:

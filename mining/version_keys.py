@@ -11,40 +11,36 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from mining.version_tokens import (
+    Kind,
+    Word,
+    language_code,
+    name_words,
+    size_words,
+    without_sizes,
+    word_kinds,
+)
 from mining.version_words import (
     AMBIGUOUS_CODES,
-    COLOURS,
     LANGUAGE_PARAMETERS,
     LANGUAGE_WORDS,
     PLAIN_NAMES,
-    SEASONS,
     SIZE_PARAMETERS,
     SIZES,
-    STATES,
-    VIEWS,
 )
-
-Kind = Literal["language", "state", "season", "view", "colour", "year", "release", "step", "variant", "folder", "size"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: Longest value in characters; a longer one is no version's name.
 MAX_VALUE = 40
+#: Second word of a template in which images meet by their place on parallel pages alone.
+PLACE = "place"
+_MAX_TEMPLATE = 160
 _MAX_NUMBERS = 3
 _MAX_VARIANT_WORDS = 3
-_PIXELS = re.compile(r"(?<![^\W_])(?:\d{2,4}x\d{2,4}|\d{2,4}px|@[1-4]x|[1-4]_\dx|[1-4]x)(?![^\W_])", re.IGNORECASE)
-_WORD = re.compile(r"\d+|[^\W\d_]+", re.UNICODE)
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_REGION = re.compile(r"([a-z]{2})[-_][a-z]{2,4}")
 _RELEASE = re.compile(r"v?\d+(?:\.\d+)+|v\d+|latest|stable|nightly|devel|dev|master|main", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_STATE_GROUPS: dict[str, list[int]] = {}
-for _number, _group in enumerate(STATES):
-    for _word in _group:
-        _STATE_GROUPS.setdefault(_word, []).append(_number)
+_PLAIN_ENDS = tuple(sorted(name for name in PLAIN_NAMES if len(name) >= 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +57,6 @@ class Version:
         return f"{self.kind}:{self.template}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    text: str
-    start: int
-    end: int
-    #: Whether signs that are no letters or digits stand on both sides.
-    alone: bool
-
-
 def address_versions(url: str, site: str) -> list[Version]:
     """What the address of an image says of its version, each kind and template once, in the order of the address.
 
@@ -79,25 +66,24 @@ def address_versions(url: str, site: str) -> list[Version]:
     if parts is None:
         return []
     folders, stem, query, host = parts
-    size = _size_words(stem)
-    stem = _without_sizes(stem)
+    size = size_words(stem)
+    stem = without_sizes(stem)
     found: list[Version] = []
 
     def add(kind: Kind, template: str, value: str) -> None:
-        if 0 <= len(value) <= MAX_VALUE:
-            found.append(Version(kind, _bounded(f"{site} {template}"), value))
+        if len(value) <= MAX_VALUE:
+            found.append(Version(kind, _bounded(f"{site} /{template}"), value))
 
-    rest = f"{query}"
     for kind, slotted, value in _folder_slots(folders):
-        add(kind, f"{slotted}/{stem}{rest}", value)
+        add(kind, f"{slotted}/{stem}{query}", value)
     where = "/".join(folders)
     for kind, slotted, value in _name_slots(stem):
-        add(kind, f"{where}/{slotted}{rest}", value)
+        add(kind, f"{where}/{slotted}{query}", value)
     for language, others in _query_language(url):
         add("language", f"{where}/{stem}{others}?{{language}}", language)
     if host is not None:
-        add("language", f"{{language}}.{where}/{stem}{rest}", host)
-    add("size", f"{where}/{stem}{rest}", size or "plain")
+        add("language", f"{{language}}.{where}/{stem}{query}", host)
+    add("size", f"{where}/{stem}{query}", size[:MAX_VALUE] or "plain")
     return list(dict.fromkeys(found))
 
 
@@ -120,12 +106,12 @@ def page_versions(page_url: str, site: str, image_url: str, position: int) -> li
     slots += [("language", f"{where}/{stem}{others}?{{}}", value) for value, others in _query_language(page_url)]
     if host is not None:
         slots.append(("language", f"{{}}.{where}/{stem}{query}", host))
-    name = _without_language(_without_sizes(image[1])) if image is not None else ""
+    name = _without_language(without_sizes(image[1])) if image is not None else ""
     found = []
     for kind, template, value in slots:
-        found.append(Version(kind, _bounded(f"{site} page {template} #{position}"), value))
+        found.append(Version(kind, _bounded(f"{site} {PLACE} {position} {template}"), value))
         if name:
-            found.append(Version(kind, _bounded(f"{site} page {template} {name}"), value))
+            found.append(Version(kind, _bounded(f"{site} page {name} {template}"), value))
     return list(dict.fromkeys(found))
 
 
@@ -136,24 +122,12 @@ def alternate_versions(
 
     Pages that name one another meet under the least of their addresses; `x-default` names no language.
     """
-    languages = {address: _language_code(language) for language, address in alternates}
-    value = languages.get(own) or (own_language and _language_code(own_language))
+    languages = {address: language_code(language) for language, address in alternates}
+    value = languages.get(own) or (own_language and language_code(own_language))
     others = [address for address, language in languages.items() if language is not None]
     if not value or not any(address != own for address in others):
         return []
-    return [Version("language", _bounded(f"alternates {min([own, *others])} #{position}"), value)]
-
-
-def value_order(kind: Kind, value: str) -> tuple[int, str]:
-    """Where a value stands among those of its kind: numbers by size, states and seasons in order, else by text."""
-    if kind in ("step", "year") and value.isdigit():
-        return int(value), value
-    if kind == "state":
-        word = value.rpartition(" ")[2]
-        return min((STATES[group].index(word) for group in _STATE_GROUPS.get(word, [])), default=0), value
-    if kind == "season":
-        return SEASONS.index(value) if value in SEASONS else 0, value
-    return 0 if value == "" else 1, value
+    return [Version("language", _bounded(f"alternates {PLACE} {position} {min([own, *others])}"), value)]
 
 
 def _parts(url: str) -> tuple[list[str], str, str, str | None] | None:
@@ -182,7 +156,7 @@ def _query_language(url: str) -> Iterator[tuple[str, str]]:
     """The language that the query names, and the rest of the query."""
     parameters = _parameters(urlsplit(url).query)
     for name, value in parameters:
-        language = _language_code(value) if name.lower() in LANGUAGE_PARAMETERS else None
+        language = language_code(value) if name.lower() in LANGUAGE_PARAMETERS else None
         if language is not None:
             yield language, "".join(f"&{other}={text}" for other, text in parameters if other != name)
             return
@@ -193,7 +167,7 @@ def _folder_slots(folders: Sequence[str]) -> Iterator[tuple[Kind, str, str]]:
     for index, folder in enumerate(folders):
         lower = folder.lower()
         kinds: list[tuple[Kind, str]] = []
-        language = _language_code(lower)
+        language = language_code(lower)
         if language is not None:
             kinds.append(("language", language))
         elif _RELEASE.fullmatch(lower):
@@ -201,7 +175,7 @@ def _folder_slots(folders: Sequence[str]) -> Iterator[tuple[Kind, str, str]]:
         elif _YEAR.fullmatch(lower):
             kinds.append(("year", lower))
         else:
-            kinds += [(kind, value) for kind, value, _ in _word_kinds(lower)]
+            kinds += [(kind, value) for kind, value, _ in word_kinds(lower)]
             if not kinds and index >= len(folders) - 2 and lower:
                 kinds.append(("folder", lower))
         for kind, value in kinds:
@@ -210,12 +184,14 @@ def _folder_slots(folders: Sequence[str]) -> Iterator[tuple[Kind, str, str]]:
 
 def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
     """Kind, file name with a slot, value: for each word that says a version, and for its last words as a variant."""
-    words = _words(stem)
+    words = name_words(stem)
     numbers = 0
+    # "archiveimg12", "snap3": the file's number, not the picture's.
+    named = any(len(word.text) >= 3 and not word.text.lower().endswith(_PLAIN_ENDS) for word in words if _tells(word))
     for index, word in enumerate(words):
         lower = word.text.lower()
 
-        def slotted(kind: str, word: _Word = word) -> str:
+        def slotted(kind: str, word: Word = word) -> str:
             return f"{stem[: word.start]}{{{kind}}}{stem[word.end :]}".lower()
 
         if lower.isdigit():
@@ -223,19 +199,24 @@ def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
             if _YEAR.fullmatch(lower):
                 yield "year", slotted("year"), lower
             elif len(lower) <= 4 and numbers <= _MAX_NUMBERS:
-                yield "step", slotted("step"), str(int(lower))
+                kind: Kind = "step" if named else "counter"
+                yield kind, slotted(kind), str(int(lower))
             continue
-        language = _language_code(lower) if word.alone else None
+        language = language_code(lower) if word.alone else None
         at_an_end = index in (0, len(words) - 1)
         is_code = len(lower) > 2 or (at_an_end and (lower not in AMBIGUOUS_CODES or index > 0))
         if language is not None and len(words) > 1 and is_code:
             yield "language", slotted("language"), language
-        for kind, value, group in _word_kinds(lower):
+        for kind, value, group in word_kinds(lower):
             yield kind, slotted(f"{kind}{group}"), value
     yield from _variants(stem, words)
 
 
-def _variants(stem: str, words: Sequence[_Word]) -> Iterator[tuple[Kind, str, str]]:
+def _tells(word: Word) -> bool:
+    return not word.text.isdigit() and word.text.lower() not in SIZES
+
+
+def _variants(stem: str, words: Sequence[Word]) -> Iterator[tuple[Kind, str, str]]:
     """The name as the plain one, and with its last words taken off as a variant of the shorter one."""
     for kept in range(max(1, len(words) - _MAX_VARIANT_WORDS), len(words) + 1):
         base = words[:kept]
@@ -251,56 +232,6 @@ def _variants(stem: str, words: Sequence[_Word]) -> Iterator[tuple[Kind, str, st
         yield "variant", f"{stem[: base[-1].end].lower()}{{variant}}", rest
 
 
-def _word_kinds(word: str) -> list[tuple[Kind, str, str]]:
-    """Kind, value and group of a word that is a state, a view, a season or a colour."""
-    found: list[tuple[Kind, str, str]] = [("state", word, f" {group}") for group in _STATE_GROUPS.get(word, [])]
-    if word in VIEWS:
-        found.append(("view", word, ""))
-    if word in SEASONS:
-        found.append(("season", word, ""))
-    if word in COLOURS:
-        found.append(("colour", word, ""))
-    return found
-
-
-def _words(stem: str) -> list[_Word]:
-    """Words and numbers of a file name, cut at capitals inside a word too."""
-    words = []
-    for found in _WORD.finditer(stem):
-        start = found.start()
-        bounds = [start, *(start + cut.start() for cut in _CAMEL.finditer(found[0])), found.end()]
-        for first, last in pairwise(bounds):
-            before, after = stem[first - 1 : first], stem[last : last + 1]
-            alone = not (before.isalnum() or after.isalnum())
-            words.append(_Word(stem[first:last], first, last, alone))
-    return words
-
-
-def _language_code(text: str) -> str | None:
-    """ISO 639-1 of a code ("de", "pt-BR", "zh_Hans") or of a language's name."""
-    lower = text.lower()
-    region = _REGION.fullmatch(lower)
-    if region is not None:
-        return region[1] if region[1] in LANGUAGE_WORDS else None
-    return LANGUAGE_WORDS.get(lower)
-
-
-def _size_words(stem: str) -> str:
-    """The words of a file name that say its size, as one text."""
-    words = [word.text.lower() for word in _words(_PIXELS.sub(" ", stem)) if word.text.lower() in SIZES]
-    return " ".join([found[0].lower() for found in _PIXELS.finditer(stem)] + words)[:MAX_VALUE]
-
-
-def _without_sizes(stem: str) -> str:
-    """A file name without the words that say its size, edges trimmed; the name itself where nothing else is left."""
-    bare = _PIXELS.sub("", stem)
-    for word in reversed(_words(bare)):
-        if word.text.lower() in SIZES and word.alone:
-            bare = bare[: word.start] + bare[word.end :]
-    bare = re.sub(r"([-_. ])[-_. ]+", r"\1", bare).strip("-_. ")
-    return bare or stem
-
-
 def _without_language(stem: str) -> str:
     """A file name with a slot for its language, so that names of two languages are one."""
     for kind, slotted, _ in _name_slots(stem):
@@ -310,7 +241,8 @@ def _without_language(stem: str) -> str:
 
 
 def _bounded(template: str) -> str:
-    """A template of 160 characters at most: the end of a longer one is a digest."""
-    if len(template) <= 160:
+    """A template in lower case, of 160 characters at most: the end of a longer one is a digest."""
+    template = template.lower()
+    if len(template) <= _MAX_TEMPLATE:
         return template
     return f"{template[:120]}…{hashlib.sha256(template.encode()).hexdigest()[:32]}"

@@ -124,6 +124,6 @@ LANGUAGE_PARAMETERS = frozenset("lang language hl locale l lng uselang setlang".
 #: First words of names that cameras, programs and habit give: nothing is known of two files that share them alone.
 PLAIN_NAMES = frozenset(
     "img image images pic pics picture photo foto fig figure screen screenshot screenshots shot dsc dscn dscf dcim "
-    "pict bild abb slide page scan file untitled unnamed snap capture clip graph plot example sample demo test icon logo "
-    "button banner p i a b c".split()
+    "pict bild abb slide page scan file untitled unnamed snap capture clip graph plot example sample demo test icon "
+    "logo button banner p i a b c".split()
 )

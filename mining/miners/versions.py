@@ -16,11 +16,12 @@ from mining.members import Member, hash_distances, member_cosines, pack, unpack_
 from mining.miners.interface import CorpusImage, Found
 from mining.miners.versions_config import VersionsConfig
 from mining.pair_choice import Candidate, chosen_pairs
-from mining.version_keys import KINDS, Kind, Version, address_versions, alternate_versions, page_versions, value_order
+from mining.version_keys import PLACE, Version, address_versions, alternate_versions, page_versions
+from mining.version_tokens import KINDS, Kind, value_order
 
 _PREFIX = "version:"
 #: Kinds whose values stand in an order, in which only those that follow one another are paired.
-_ORDERED: frozenset[Kind] = frozenset({"step", "year"})
+_ORDERED: frozenset[Kind] = frozenset({"step", "counter", "year"})
 
 #: Page → its alternates, (language, address) each.
 Alternates = Mapping[str, Sequence[tuple[str, str]]]
@@ -54,7 +55,7 @@ class Versions:
             return
         visual, distances = member_cosines(images), hash_distances(images)
         ids = [one.image_id for one in images]
-        candidates = _candidates(kind, visual, distances, self._config)
+        candidates = _candidates(key, visual, distances, self._config)
         for one, other, score in chosen_pairs(
             candidates, ids, self._config.pairs_per_template, self._config.pairs_per_image
         ):
@@ -95,14 +96,17 @@ def _one_a_value(images: Sequence[Member], kind: Kind) -> list[Member]:
 
 
 def _candidates(
-    kind: Kind,
+    key: str,
     visual: npt.NDArray[np.float64],
     distances: npt.NDArray[np.int64],
     config: VersionsConfig,
 ) -> Iterator[Candidate]:
     """Pairs inside the windows, the first value first; of numbers only those that follow one another."""
+    kind = _kind_of(key)
     loose = kind in config.loose_kinds
-    least = config.loose_visual_min if loose else config.visual_min
+    least = config.loose_visual_min if loose or key.split(" ")[1:2] == [PLACE] else config.visual_min
+    if kind == "counter":
+        least = config.counter_visual_min
     most = config.loose_visual_max if loose else 1.0
     inside = (visual >= least) & (visual <= most)
     if kind not in config.near_equal_kinds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mining.version_keys import Kind
+from mining.version_tokens import Kind
 
 
 class VersionsConfig(BaseModel):
@@ -13,7 +13,19 @@ class VersionsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kinds: tuple[Kind, ...] = Field(
-        default=("language", "state", "season", "view", "colour", "year", "release", "step", "variant", "folder"),
+        default=(
+            "language",
+            "state",
+            "season",
+            "view",
+            "colour",
+            "year",
+            "release",
+            "step",
+            "counter",
+            "variant",
+            "folder",
+        ),
         min_length=1,
         description="what the two images of a pair may differ in; size is one of them and makes pairs of thumbnails",
     )
@@ -36,7 +48,10 @@ class VersionsConfig(BaseModel):
         default=0.6,
         ge=-1,
         le=1,
-        description="the same for loose_kinds, whose names say less",
+        description="the same for loose_kinds, whose names say less, and for places on parallel pages",
+    )
+    counter_visual_min: float = Field(
+        default=0.85, ge=-1, le=1, description="the same for running numbers of files (img_12), which say nothing"
     )
     loose_visual_max: float = Field(
         default=0.98,
@@ -45,7 +60,7 @@ class VersionsConfig(BaseModel):
         description="pairs of loose_kinds above this visual similarity are the same: nothing says that they differ",
     )
     loose_kinds: tuple[Kind, ...] = Field(
-        default=("step", "variant", "folder", "year"), description="kinds whose pairs must look more alike"
+        default=("step", "counter", "variant", "folder", "year"), description="kinds whose pairs must look more alike"
     )
     max_values: int = Field(
         default=100, ge=2, le=1000, description="a template with more values than this is generic (generic_template)"
