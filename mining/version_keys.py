@@ -166,20 +166,20 @@ def _folder_slots(folders: Sequence[str]) -> Iterator[tuple[Kind, str, str]]:
     """Kind, folders with a slot, value: for each folder that is a version as a whole; the last two of any name."""
     for index, folder in enumerate(folders):
         lower = folder.lower()
-        kinds: list[tuple[Kind, str]] = []
+        kinds: list[tuple[Kind, str, str]] = []
         language = language_code(lower)
         if language is not None:
-            kinds.append(("language", language))
+            kinds.append(("language", language, ""))
         elif _RELEASE.fullmatch(lower):
-            kinds.append(("release", lower))
+            kinds.append(("release", lower, ""))
         elif _YEAR.fullmatch(lower):
-            kinds.append(("year", lower))
+            kinds.append(("year", lower, ""))
         else:
-            kinds += [(kind, value) for kind, value, _ in word_kinds(lower)]
+            kinds += word_kinds(lower)
             if not kinds and index >= len(folders) - 2 and lower:
-                kinds.append(("folder", lower))
-        for kind, value in kinds:
-            yield kind, "/".join([*folders[:index], f"{{{kind}}}", *folders[index + 1 :]]), value
+                kinds.append(("folder", lower, ""))
+        for kind, value, group in kinds:
+            yield kind, "/".join([*folders[:index], f"{{{kind}{group}}}", *folders[index + 1 :]]), value
 
 
 def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
@@ -191,10 +191,10 @@ def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
     for index, word in enumerate(words):
         lower = word.text.lower()
 
-        def slotted(kind: str, word: Word = word) -> str:
-            return f"{stem[: word.start]}{{{kind}}}{stem[word.end :]}".lower()
+        def slotted(kind: str, start: int = word.start, end: int = word.end) -> str:
+            return f"{stem[:start]}{{{kind}}}{stem[end:]}".lower()
 
-        if lower.isdigit():
+        if lower.isdecimal():
             numbers += 1
             if _YEAR.fullmatch(lower):
                 yield "year", slotted("year"), lower
@@ -203,17 +203,23 @@ def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
                 yield kind, slotted(kind), str(int(lower))
             continue
         language = language_code(lower) if word.alone else None
-        at_an_end = index in (0, len(words) - 1)
+        # "pt-BR": the region belongs to the language.
+        last = index + (index == len(words) - 2 and words[-1].alone and _is_region(words[-1].text))
+        at_an_end = index == 0 or last == len(words) - 1
         is_code = len(lower) > 2 or (at_an_end and (lower not in AMBIGUOUS_CODES or index > 0))
         if language is not None and len(words) > 1 and is_code:
-            yield "language", slotted("language"), language
+            yield "language", slotted("language", end=words[last].end), language
         for kind, value, group in word_kinds(lower):
             yield kind, slotted(f"{kind}{group}"), value
     yield from _variants(stem, words)
 
 
+def _is_region(text: str) -> bool:
+    return len(text) == 2 and text.isalpha() and text.isupper()
+
+
 def _tells(word: Word) -> bool:
-    return not word.text.isdigit() and word.text.lower() not in SIZES
+    return not word.text.isdecimal() and word.text.lower() not in SIZES
 
 
 def _variants(stem: str, words: Sequence[Word]) -> Iterator[tuple[Kind, str, str]]:
@@ -223,7 +229,7 @@ def _variants(stem: str, words: Sequence[Word]) -> Iterator[tuple[Kind, str, str
         if kept < len(words) and not words[kept - 1].end < words[kept].start:
             # "mode1" and "CameraFront" are one word with a number or a state, which have kinds of their own.
             continue
-        telling = [word for word in base if not word.text.isdigit() and word.text.lower() not in PLAIN_NAMES]
+        telling = [word for word in base if not word.text.isdecimal() and word.text.lower() not in PLAIN_NAMES]
         if not any(len(word.text) >= 3 for word in telling):
             continue
         rest = " ".join(word.text.lower() for word in words[kept:])

@@ -14,7 +14,7 @@ Kind = Literal[
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_PIXELS = re.compile(r"(?<![^\W_])(?:\d{2,4}x\d{2,4}|\d{2,4}px|@[1-4]x|[1-4]_\dx|[1-4]x)(?![^\W_])", re.IGNORECASE)
+_PIXELS = re.compile(r"(?:@[1-4]x|(?<![^\W_])(?:\d{2,4}x\d{2,4}|\d{2,4}px|[1-4]_\dx|[1-4]x))(?![^\W_])", re.IGNORECASE)
 _WORD = re.compile(r"\d+|[^\W\d_]+", re.UNICODE)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REGION = re.compile(r"([a-z]{2})[-_][a-z]{2,4}")
@@ -88,7 +88,7 @@ def without_sizes(stem: str) -> str:
 
 def value_order(kind: Kind, value: str) -> tuple[int, str]:
     """Where a value stands among those of its kind: numbers by size, states and seasons in order, else by text."""
-    if kind in ("step", "counter", "year") and value.isdigit():
+    if kind in ("step", "counter", "year") and value.isdecimal():
         return int(value), value
     if kind == "state":
         word = value.rpartition(" ")[2]

@@ -137,7 +137,7 @@ def test_windows_and_caps_hold_in_any_order(described, cap, per_image, compared,
         first, second = by_id[one.query_id], by_id[one.target_id]
         assert first.text != second.text
         assert same_page != "drop" or first.page_id != second.page_id
-        members = unpack_members([pair for pair in made.meetings(miner(), [first, second])["entity:eiffel tower"]])
+        members = unpack_members(made.meetings(miner(), [first, second])["entity:eiffel tower"])
         assert config.visual_min <= member_cosines(members)[0, 1] <= config.visual_max
         assert hash_distances(members)[0, 1] >= config.min_hash_distance
         assert not {one.query_id, one.target_id} & set(one.negatives)
