@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,11 @@ class TextAlignment:
         about = self._vectors.of(known).astype(np.float64).sum(axis=0)
         about /= max(float(np.linalg.norm(about)), 1e-12)
         return np.asarray(np.round(self._vectors.of(phrases).astype(np.float64) @ about, DECIMALS), np.float64)
+
+
+def make_alignment(kind: Literal["text", "joint"], encoder: TextEncoder) -> Alignment:
+    """The alignment that the settings name; `joint` takes the text tower of the image model."""
+    return JointAlignment(encoder) if kind == "joint" else TextAlignment(encoder)
 
 
 class _Vectors:

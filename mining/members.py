@@ -83,6 +83,8 @@ def unpack_members(members: Sequence[tuple[str, bytes]]) -> list[Member]:
     return sorted((Member.unpack(image_id, data) for image_id, data in members), key=lambda one: one.image_id)
 
 
+# An image has several keys, and packs the same sketch for each.
+@lru_cache(maxsize=64)
 def short_sketch(sketch: bytes) -> bytes:
     """A sketch (int8) folded with random signs to at most 300 numbers (int8) whose cosines are nearly the sketch's.
 

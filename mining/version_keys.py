@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from mining.version_tokens import (
     Kind,
     Word,
+    is_region,
     language_code,
     name_words,
     size_words,
@@ -204,7 +205,7 @@ def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
             continue
         language = language_code(lower) if word.alone else None
         # "pt-BR": the region belongs to the language.
-        last = index + (index == len(words) - 2 and words[-1].alone and _is_region(words[-1].text))
+        last = index + (index == len(words) - 2 and words[-1].alone and is_region(words[-1].text))
         at_an_end = index == 0 or last == len(words) - 1
         is_code = len(lower) > 2 or (at_an_end and (lower not in AMBIGUOUS_CODES or index > 0))
         if language is not None and len(words) > 1 and is_code:
@@ -212,10 +213,6 @@ def _name_slots(stem: str) -> Iterator[tuple[Kind, str, str]]:
         for kind, value, group in word_kinds(lower):
             yield kind, slotted(f"{kind}{group}"), value
     yield from _variants(stem, words)
-
-
-def _is_region(text: str) -> bool:
-    return len(text) == 2 and text.isalpha() and text.isupper()
 
 
 def _tells(word: Word) -> bool:
@@ -233,7 +230,7 @@ def _variants(stem: str, words: Sequence[Word]) -> Iterator[tuple[Kind, str, str
         if not any(len(word.text) >= 3 for word in telling):
             continue
         rest = " ".join(word.text.lower() for word in words[kept:])
-        if rest.replace(" ", "").isdigit():
+        if rest.replace(" ", "").isdecimal():
             continue
         yield "variant", f"{stem[: base[-1].end].lower()}{{variant}}", rest
 

@@ -70,6 +70,11 @@ def language_code(text: str) -> str | None:
     return LANGUAGE_WORDS.get(lower)
 
 
+def is_region(text: str) -> bool:
+    """Whether a word may be the region of a language ("BR")."""
+    return len(text) == 2 and text.isalpha() and text.isupper()
+
+
 def size_words(stem: str) -> str:
     """The words of a file name that say its size, as one text."""
     said = [word.text.lower() for word in name_words(_PIXELS.sub(" ", stem)) if word.text.lower() in SIZES]

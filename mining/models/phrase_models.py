@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mining.miners.entities_config import EntitiesConfig
 from mining.models.hub import _Checkpoint
+from mining.phrases import PhraseFinder, RulePhrases
 from schemas.errors import ConfigurationError, MissingPackageError
 
 _TOKENS = 96
 _YAKE_PHRASES = 6
+
+
+def load_phrase_finder(config: EntitiesConfig, device: str = "cpu", threads: int = 1) -> PhraseFinder:
+    """The finder that the settings name. Raises ConfigurationError where its package or model is missing."""
+    if config.phrases == "ner" and config.ner_model:
+        return NerPhrases(config.ner_model, device, threads)
+    return YakePhrases(config.max_words) if config.phrases == "yake" else RulePhrases(config.max_words)
 
 
 class YakePhrases:

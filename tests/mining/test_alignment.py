@@ -6,7 +6,7 @@ import made_corpus as made
 import numpy as np
 import pytest
 
-from mining.alignment import JointAlignment, TextAlignment
+from mining.alignment import JointAlignment, TextAlignment, make_alignment
 from mining.sketches import sketches
 from schemas.errors import ConfigurationError
 
@@ -50,3 +50,8 @@ def test_each_phrase_is_encoded_once() -> None:
     for name in "abc":
         alignment.scores(made.image(name, text="a fox"), ["fox", "fox", "snow"])
     assert sorted(asked) == ["a fox", "fox", "snow"]
+
+
+def test_the_settings_choose_the_alignment() -> None:
+    assert isinstance(make_alignment("text", made.BagOfWords()), TextAlignment)
+    assert isinstance(make_alignment("joint", made.BagOfWords()), JointAlignment)

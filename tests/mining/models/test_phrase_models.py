@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_models
 
-from mining.models.phrase_models import NerPhrases, YakePhrases, tagged_spans
+from mining.miners.entities_config import EntitiesConfig
+from mining.models.phrase_models import NerPhrases, YakePhrases, load_phrase_finder, tagged_spans
 from mining.phrases import PhraseFinder
 from schemas.errors import ConfigurationError, MissingPackageError
 
@@ -34,6 +35,11 @@ def test_a_tagger_finds_spans_of_the_text(tagger: Path) -> None:
     assert list(finder.phrases("a dog", None)) == []
     assert list(finder.phrases("", None)) == []
     assert next(iter(finder.phrases("red cat " * 300, None))).startswith("red cat")
+
+
+def test_the_settings_choose_the_finder(tagger: Path) -> None:
+    assert load_phrase_finder(EntitiesConfig()).name == "rules"
+    assert load_phrase_finder(EntitiesConfig(phrases="ner", ner_model=str(tagger))).name == "tagger"
 
 
 def test_a_text_is_tagged_the_same_whatever_comes_before(tagger: Path) -> None:
