@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
+from mining.miners.versions_config import VersionsConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
-MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
+MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "entities", "versions"]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
 #: Columns that every pair has, and those that each score fills.
 _OWN_COLUMNS = ("visual_similarity", "text_similarity")
@@ -25,6 +27,10 @@ SCORE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 #: The miner that sees one page at a time; all others see the whole corpus.
 PAGE_MINER: MinerName = "co_occurrence"
+#: Settings that change nothing on a single page.
+CORPUS_FIELDS = frozenset(
+    ("miners", "quotas", "caps", "search", "scores", "filter", *(set(get_args(MinerName)) - {PAGE_MINER}))
+)
 
 
 class CoOccurrenceConfig(BaseModel):
@@ -189,6 +195,8 @@ class MineConfig(BaseModel):
         default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
     )
     mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    entities: EntitiesConfig = Field(default_factory=EntitiesConfig, description="settings of the miner `entities`")
+    versions: VersionsConfig = Field(default_factory=VersionsConfig, description="settings of the miner `versions`")
     scores: tuple[ScoreName, ...] = Field(
         default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
     )

@@ -99,3 +99,30 @@ def bert(folder: Path) -> Path:
     small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     BertModel(BertConfig(vocab_size=70, **small)).save_pretrained(folder)
     return folder
+
+
+def tagger(folder: Path, tags: tuple[str, ...] = ("O", "B-X", "I-X")) -> Path:
+    """A token classifier without layers of attention that tags "red" with the second tag, "cat" with the last, all
+    else with the first."""
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    bert_tokenizer(folder)
+    small = {"hidden_size": 8, "num_hidden_layers": 0, "num_attention_heads": 1, "intermediate_size": 8}
+    config = BertConfig(
+        vocab_size=70, id2label=dict(enumerate(tags)), label2id={tag: n for n, tag in enumerate(tags)}, **small
+    )
+    torch.manual_seed(0)
+    model = BertForTokenClassification(config)
+    with torch.no_grad():
+        words = model.bert.embeddings.word_embeddings.weight
+        model.bert.embeddings.position_embeddings.weight.zero_()
+        model.bert.embeddings.token_type_embeddings.weight.zero_()
+        # One direction for each tag, far apart after the layer's normalisation.
+        directions = torch.eye(8)[: len(tags)]
+        words[:] = directions[0]
+        words[6], words[7] = directions[1], directions[-1]
+        model.classifier.weight[:] = directions
+        model.classifier.bias.zero_()
+    model.save_pretrained(folder)
+    return folder
