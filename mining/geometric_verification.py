@@ -29,12 +29,12 @@ class VerificationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: float = Field(
-        default=0.8, gt=0, le=1, description="distance of a match over that of the next best, at most (Lowe)"
+        default=0.85, gt=0, le=1, description="distance of a match over that of the next best, at most (Lowe)"
     )
     tolerance: float = Field(
         default=6.0, gt=0, description="pixels by which a match may miss the transform, in either picture"
     )
-    inliers: int = Field(default=10, ge=4, description="matches at different places that agree on one transform")
+    inliers: int = Field(default=8, ge=4, description="matches at different places that agree on one transform")
     scale_max: float = Field(default=4.0, ge=1, description="how many times larger a thing may be in one picture")
     stretch_max: float = Field(
         default=2.0, ge=1, description="how many times more a thing may be scaled along one axis than along another"
@@ -119,11 +119,15 @@ def _similarities(first: Features, second: Features, left: Indices, right: Indic
     scale = second.sizes[right].astype(np.float64) / np.maximum(first.sizes[left].astype(np.float64), 1e-3)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     turn = np.stack([np.stack([cosine, -sine], axis=1), np.stack([sine, cosine], axis=1)], axis=1)
-    shift = second.places[right] - np.einsum("nij,nj->ni", turn, first.places[left].astype(np.float64))
+    shift: Float64Array = second.places[right].astype(np.float64) - np.einsum(
+        "nij,nj->ni", turn, first.places[left].astype(np.float64)
+    )
     return np.concatenate([turn, shift[:, :, None]], axis=2)
 
 
-def _agrees(transform: Float64Array, source: Float64Array, goal: Float64Array, tolerance: float) -> npt.NDArray[np.bool_]:
+def _agrees(
+    transform: Float64Array, source: Float64Array, goal: Float64Array, tolerance: float
+) -> npt.NDArray[np.bool_]:
     """Which matches the transform moves to within the tolerance, in pixels of the picture where it is larger."""
     missed = np.hypot(*(moved(transform, source) - goal).T)
     scale = np.sqrt(max(abs(np.linalg.det(transform[:, :2])), 1e-12))
