@@ -32,7 +32,9 @@ class VerificationConfig(BaseModel):
         default=0.85, gt=0, le=1, description="distance of a match over that of the next best, at most (Lowe)"
     )
     tolerance: float = Field(
-        default=6.0, gt=0, description="pixels by which a match may miss the transform, in either picture"
+        default=6.0,
+        gt=0,
+        description="pixels by which a match may miss the transform, in the picture where the thing is larger",
     )
     inliers: int = Field(default=8, ge=4, description="matches at different places that agree on one transform")
     scale_max: float = Field(default=4.0, ge=1, description="how many times larger a thing may be in one picture")

@@ -43,7 +43,8 @@ class InstancesConfig(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="share of the box that lies in the middle (from 0.2 to 0.8 of both sides) of at least one image",
+        description="share of the box in the middle of at least one image (0.2 to 0.8 of its sides), or of the middle "
+        "in the box; below this the object is somewhere else",
     )
     area_min: float = Field(default=0.01, ge=0, le=1, description="share of either image that the box covers, at least")
     negatives: int = Field(

@@ -34,7 +34,8 @@ class Region:
     of both, once the first is laid onto the second by the transform; 1 where they coincide. `likeness`: correlation of
     the grey levels where they overlap, -1…1; high where one picture is the other, cut or recoloured. Of the two boxes:
     `plain`: the larger share of pixels that equal their neighbours; `entropy`: the smaller entropy of colours, in bits,
-    0…9; `middle`: the larger share of its area in the middle of the picture; `area`: the smaller share of the picture.
+    0…9; `middle`: the larger share in the middle of the picture (or of the middle in the box, where it is the smaller);
+    `area`: the smaller share of the picture.
     """
 
     first_box: Box
@@ -118,9 +119,10 @@ def _entropy(pixels: npt.NDArray[np.uint8]) -> float:
 
 
 def _middle(box: Box) -> float:
-    """Share of a box in the middle of the picture."""
+    """Share of a box in the middle of the picture, or of the middle in the box, whichever is larger."""
     low, high = _MIDDLE
     x, y, width, height = box
     across = max(0.0, min(x + width, high) - max(x, low))
     down = max(0.0, min(y + height, high) - max(y, low))
-    return across * down / (width * height) if width * height > 0 else 0.0
+    smaller = min(width * height, (high - low) ** 2)
+    return across * down / smaller if smaller > 0 else 0.0
