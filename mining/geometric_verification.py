@@ -121,9 +121,8 @@ def _similarities(first: Features, second: Features, left: Indices, right: Indic
     scale = second.sizes[right].astype(np.float64) / np.maximum(first.sizes[left].astype(np.float64), 1e-3)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     turn = np.stack([np.stack([cosine, -sine], axis=1), np.stack([sine, cosine], axis=1)], axis=1)
-    shift: Float64Array = second.places[right].astype(np.float64) - np.einsum(
-        "nij,nj->ni", turn, first.places[left].astype(np.float64)
-    )
+    turned = np.einsum("nij,nj->ni", turn, first.places[left].astype(np.float64))
+    shift = second.places[right].astype(np.float64) - turned
     return np.concatenate([turn, shift[:, :, None]], axis=2)
 
 
@@ -144,7 +143,7 @@ def moved(transform: Float64Array, points: Float64Array) -> Float64Array:
 def _affine(source: Float64Array, goal: Float64Array) -> Float64Array:
     """The affine transform with least squares, float64 (2, 3)."""
     rows = np.column_stack([source, np.ones(len(source))])
-    solution: Float64Array = np.linalg.lstsq(rows, goal, rcond=None)[0]
+    solution = np.asarray(np.linalg.lstsq(rows, goal, rcond=None)[0], np.float64)
     return np.round(solution.T, 9)
 
 
