@@ -1,4 +1,4 @@
-"""The miner `instances` on one thread, in seconds of its processor: features, comparisons, and what other features find.
+"""The miner `instances` on one thread, in seconds of processor time: features, comparisons, and other features.
 
     python -m benchmarks.instances [--images N] [--archives GLOB] [--comparisons N] [--planted N]
 

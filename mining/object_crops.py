@@ -1,7 +1,7 @@
 """Crops of the objects that a detector saw: which are worth a search, and their pixels for an image encoder.
 
-IDMR (arXiv 2504.00954) crops an object and looks for it in other scenes; a crop's embedding is searched among those of
-whole images, and what is found is a candidate.
+IDMR (Instance-Driven Multimodal Image Retrieval) crops an object and looks for it in other scenes; a crop's embedding
+is searched among those of whole images, and what is found is a candidate.
 """
 
 from __future__ import annotations

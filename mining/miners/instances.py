@@ -1,8 +1,8 @@
 """Pairs that show an object of one image in another scene, found by local features.
 
-The idea of IDMR (arXiv 2504.00954: an object's crop, and another scene with it) and of pixel retrieval (PROPS,
-arXiv 2309.05438: an instance, and where it stands in the image), without a detector: an image's nearest neighbours are
-verified geometrically, and the box of what agrees is kept.
+The idea of IDMR (Instance-Driven Multimodal Image Retrieval: an object's crop, and another scene with it) and of pixel
+retrieval (arXiv 2309.05438: an instance, and where it stands in the image), without a detector: an image's nearest
+neighbours are verified geometrically, and the boxes of what agrees are kept.
 """
 
 from __future__ import annotations
