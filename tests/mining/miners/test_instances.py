@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -144,6 +145,22 @@ def test_order_of_neighbours_changes_no_pair() -> None:
     loose = InstancesConfig(frame_overlap_max=1.0, likeness_max=1.0)
     one = [(pair.target_id, pair.query_box) for pair in miner(loose).find("a", neighbours("b", "c", "d"))]
     assert one == [(pair.target_id, pair.query_box) for pair in miner(loose).find("a", neighbours("d", "c", "b"))]
+
+
+def test_boards_on_a_real_site(corpora: Path) -> None:
+    from benchmarks.annotate_images import archived_images
+
+    files = archived_images(str(corpora / "**" / "hackrf" / "full" / "*.warc.gz"), 1000)
+    large = [one for one in files if min(Image.open(io.BytesIO(one)).size) >= 200]
+    if not large:
+        pytest.skip("the folder holds no crawl with photographs of boards")
+    names = {f"{number:03}": data for number, data in enumerate(large)}
+    instances = Instances(CONFIG, FileFeatures(names.get, CONFIG.features))
+    found = [
+        pair for name in names for pair in instances.find(name, neighbours(*[one for one in names if one != name][:30]))
+    ]
+    assert len(found) >= 8
+    assert all(pair.query_box and pair.target_box for pair in found)
 
 
 def test_reversal_and_settings() -> None:
