@@ -7,7 +7,6 @@ neighbours are verified geometrically, and the boxes of what agrees are kept.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,6 +17,7 @@ from mining.instances_config import InstancesConfig
 from mining.local_features import Features, LocalFeaturesConfig, file_features
 from mining.matched_regions import DECIMALS, Box, Region, region
 from mining.miners.interface import Found, Neighbours
+from schemas.outcomes import Outcomes
 
 VIEW = "image"
 #: The reason whose images serve as hard negatives: nothing says that they show the object.
@@ -105,34 +105,37 @@ class FileFeatures:
 
 
 class Instances:
-    """A neighbour miner: of an image's nearest neighbours those that show its object in another scene.
-
-    `reasons` counts what became of each ordered comparison: `found`, or a reason of `judged`, or `no_features`.
-    """
+    """A neighbour miner: of an image's nearest neighbours those that show its object in another scene."""
 
     name = "instances"
 
     def __init__(self, config: InstancesConfig, load: Callable[[str], Features | None]) -> None:
         self._config, self._load = config, load
         self.views: Mapping[str, int] = {VIEW: config.neighbours}
-        self.reasons: Counter[str] = Counter()
 
-    def find(self, image_id: str, lists: Mapping[str, Neighbours]) -> Iterator[FoundInstance]:
-        """Pairs with the image as query: most inliers first, ties by id."""
-        features = self._load(image_id) if VIEW in lists else None
-        if features is None:
-            return
+    def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[FoundInstance]:
+        """Pairs with the image as query: most inliers first, ties by id.
+
+        Reasons of `candidate_pair`: those of `judged`, `no_features`, `larger_in_target`, `query_cap`."""
+        near = lists[VIEW].ids[: self._config.neighbours] if VIEW in lists else ()
+        features = self._load(image_id) if near else None
+        outcomes.entered("candidate_pair", len(near))
         found: list[FoundInstance] = []
         negatives: list[str] = []
-        for other in lists[VIEW].ids[: self._config.neighbours]:
-            verdict = self._compared(image_id, features, other)
-            self.reasons["found" if isinstance(verdict, Instance) else verdict] += 1
+        for other in near:
+            verdict = "no_features" if features is None else self._compared(image_id, features, other)
             if verdict == _UNLIKE:
                 negatives.append(other)
-            elif isinstance(verdict, Instance) and self._wanted(verdict, image_id < other):
+            if isinstance(verdict, str):
+                outcomes.rejected("candidate_pair", verdict, id=f"{image_id} {other}")
+            else:
                 found.append(_pair(image_id, other, verdict))
         found.sort(key=lambda pair: (-pair.score, pair.target_id))
-        for pair in found[: self._config.pairs_per_query]:
+        taken, rest = found[: self._config.pairs_per_query], found[self._config.pairs_per_query :]
+        for pair in rest:
+            outcomes.rejected("candidate_pair", "query_cap", id=f"{image_id} {pair.target_id}", detail=pair.why)
+        outcomes.kept("candidate_pair", len(taken))
+        for pair in taken:
             yield replace(pair, negatives=tuple(negatives[: self._config.negatives]))
 
     def _compared(self, image_id: str, features: Features, other: str) -> Instance | str:
@@ -140,10 +143,13 @@ class Instances:
         if theirs is None:
             return "no_features"
         # From the smaller id, so that both images' lists say the same of a pair.
-        if image_id < other:
-            return judged(features, theirs, self._config)
-        verdict = judged(theirs, features, self._config)
-        return verdict.reversed() if isinstance(verdict, Instance) else verdict
+        smaller = image_id < other
+        first, second = (features, theirs) if smaller else (theirs, features)
+        verdict = judged(first, second, self._config)
+        if isinstance(verdict, str):
+            return verdict
+        instance = verdict if smaller else verdict.reversed()
+        return instance if self._wanted(instance, smaller) else "larger_in_target"
 
     def _wanted(self, instance: Instance, smaller: bool) -> bool:
         if self._config.directions == "both":

@@ -18,8 +18,9 @@ from made_scenes import area, centre_of, near, scene, screen, texture
 
 from mining.instances_config import InstancesConfig
 from mining.local_features import Features, LocalFeaturesConfig, local_features
-from mining.miners.instances import FileFeatures, Instance, Instances, judged, verify
+from mining.miners.instances import FileFeatures, FoundInstance, Instance, Instances, judged, verify
 from mining.miners.interface import Found, Neighbours
+from schemas.outcomes import CollectedOutcomes
 
 CONFIG = InstancesConfig()
 
@@ -101,50 +102,61 @@ def miner(config: InstancesConfig = CONFIG) -> Instances:
     return Instances(config, FileFeatures(files.get, config.features))
 
 
+def found(instances: Instances, image_id: str, *ids: str) -> list[FoundInstance]:
+    outcomes = CollectedOutcomes()
+    pairs = list(instances.find(image_id, neighbours(*ids), outcomes))
+    entry = outcomes.counts.entry("candidate_pair")
+    assert entry.balanced
+    assert (entry.entered, entry.kept) == (min(len(ids), instances.views["image"]), len(pairs))
+    return pairs
+
+
 def neighbours(*ids: str) -> dict[str, Neighbours]:
     return {"image": Neighbours(ids, tuple(0.9 - 0.1 * place for place in range(len(ids))))}
 
 
 def test_the_miner_pairs_verified_neighbours_and_counts_the_others() -> None:
-    instances = miner()
+    instances, outcomes = miner(), CollectedOutcomes()
     assert instances.views == {"image": 30}
-    [pair] = instances.find("a", neighbours("d", "c", "b", "broken", "gone"))
+    [pair] = instances.find("a", neighbours("d", "c", "b", "broken", "gone"), outcomes)
     assert isinstance(pair, Found)
     assert (pair.query_id, pair.target_id, pair.negatives) == ("a", "b", ("c",))
     assert 0 < pair.score < 1
     assert "matches" in pair.why
     assert pair.query_box is not None
     assert near(centre_of(pair.query_box), (0.5, 0.5), 0.08)
-    assert dict(instances.reasons) == {"same_frame": 1, "few_matches_agree": 1, "found": 1, "no_features": 2}
+    counts = outcomes.counts.entry("candidate_pair")
+    assert (counts.entered, counts.kept) == (5, 1)
+    assert counts.rejected == {"same_frame": 1, "few_matches_agree": 1, "no_features": 2}
 
 
 def test_both_lists_say_the_same_of_a_pair() -> None:
-    [there] = miner().find("a", neighbours("b"))
-    [back] = miner().find("b", neighbours("a"))
+    [there] = found(miner(), "a", "b")
+    [back] = found(miner(), "b", "a")
     assert (there.query_box, there.target_box) == (back.target_box, back.query_box)
     assert there.score == back.score
 
 
 def test_the_query_may_be_where_the_thing_is_larger() -> None:
     config = InstancesConfig(directions="larger_first")
-    assert [pair.target_id for pair in miner(config).find("a", neighbours("b"))] == ["b"]
-    assert list(miner(config).find("b", neighbours("a"))) == []
+    assert [pair.target_id for pair in found(miner(config), "a", "b")] == ["b"]
+    assert found(miner(config), "b", "a") == []
 
 
 def test_caps() -> None:
     loose = InstancesConfig(frame_overlap_max=1.0, likeness_max=1.0, pairs_per_query=1)
-    [pair] = miner(loose).find("a", neighbours("b", "d"))
+    [pair] = found(miner(loose), "a", "b", "d")
     # The resized picture shares more points.
     assert pair.target_id == "d"
-    assert list(miner(InstancesConfig(neighbours=1)).find("a", neighbours("c", "b"))) == []
-    assert list(miner().find("a", {})) == []
-    assert list(miner().find("gone", neighbours("a"))) == []
+    assert found(miner(InstancesConfig(neighbours=1)), "a", "c", "b") == []
+    assert list(miner().find("a", {}, CollectedOutcomes())) == []
+    assert found(miner(), "gone", "a") == []
 
 
 def test_order_of_neighbours_changes_no_pair() -> None:
     loose = InstancesConfig(frame_overlap_max=1.0, likeness_max=1.0)
-    one = [(pair.target_id, pair.query_box) for pair in miner(loose).find("a", neighbours("b", "c", "d"))]
-    assert one == [(pair.target_id, pair.query_box) for pair in miner(loose).find("a", neighbours("d", "c", "b"))]
+    one = [(pair.target_id, pair.query_box) for pair in found(miner(loose), "a", "b", "c", "d")]
+    assert one == [(pair.target_id, pair.query_box) for pair in found(miner(loose), "a", "d", "c", "b")]
 
 
 def test_boards_on_a_real_site(corpora: Path) -> None:
@@ -156,11 +168,9 @@ def test_boards_on_a_real_site(corpora: Path) -> None:
         pytest.skip("the folder holds no crawl with photographs of boards")
     names = {f"{number:03}": data for number, data in enumerate(large)}
     instances = Instances(CONFIG, FileFeatures(names.get, CONFIG.features))
-    found = [
-        pair for name in names for pair in instances.find(name, neighbours(*[one for one in names if one != name][:30]))
-    ]
-    assert len(found) >= 8
-    assert all(pair.query_box and pair.target_box for pair in found)
+    pairs = [pair for name in names for pair in found(instances, name, *[one for one in names if one != name][:30])]
+    assert len(pairs) >= 8
+    assert all(pair.query_box and pair.target_box for pair in pairs)
 
 
 def test_reversal_and_settings() -> None:
