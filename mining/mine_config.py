@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.instances_config import InstancesConfig
 from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
@@ -15,7 +16,7 @@ from mining.miners.versions_config import VersionsConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
-MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "entities", "versions"]
+MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "instances", "entities", "versions"]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
 #: Columns that every pair has, and those that each score fills.
 _OWN_COLUMNS = ("visual_similarity", "text_similarity")
@@ -195,6 +196,7 @@ class MineConfig(BaseModel):
         default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
     )
     mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    instances: InstancesConfig = Field(default_factory=InstancesConfig, description="settings of the miner `instances`")
     entities: EntitiesConfig = Field(default_factory=EntitiesConfig, description="settings of the miner `entities`")
     versions: VersionsConfig = Field(default_factory=VersionsConfig, description="settings of the miner `versions`")
     scores: tuple[ScoreName, ...] = Field(

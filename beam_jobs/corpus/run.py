@@ -12,6 +12,7 @@ from beam_jobs.corpus.find import VERSION as FIND_VERSION
 from beam_jobs.corpus.find import FindJob
 from beam_jobs.corpus.groups import plan_groups
 from beam_jobs.corpus.images import PAGES_JOB, Asking, CorpusPlaces, PagesShard, corpus_images
+from beam_jobs.corpus.instances import find_instances
 from beam_jobs.corpus.meet import run_meetings
 from beam_jobs.corpus.publish_pairs import VERSION as PAIRS_VERSION
 from beam_jobs.corpus.publish_pairs import ChosenPairs
@@ -23,6 +24,7 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
 from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
+from mining.miners.instances import Instances
 from mining.miners.make import final_window, meeting_miners, neighbour_miners, wanted_views
 from schemas.errors import ConfigurationError
 from schemas.ids import digest
@@ -43,6 +45,8 @@ def run_corpus(
     shards = corpus_images(session, pages, basis)
     lists = _lists(session, shards, config, models)
     found = _find(session, lists, config) if lists else []
+    if lists and Instances.name in config.miners:
+        found += find_instances(session, lists, config)
     if meeting_miners(config):
         found += run_meetings(session, extracted, shards, config, models)
     sources = [Source(one.number, PAGES_JOB, one.key, one.digest, one.key) for one in shards]

@@ -10,6 +10,7 @@ from mining.mine_config import MineConfig
 from mining.miners.co_occurrence import CoOccurrence
 from mining.miners.entities import Entities
 from mining.miners.groups_of_six import GroupsOfSix
+from mining.miners.instances import Instances
 from mining.miners.interface import MeetingMiner, Miner, NeighbourMiner
 from mining.miners.mid_rank import MidRank
 from mining.miners.neighbours import NeighboursMiner
@@ -67,6 +68,8 @@ def wanted_views(config: MineConfig) -> dict[str, int]:
             wanted[view] = max(wanted.get(view, 0), config.neighbours.k)
     if "mid_rank" in config.miners:
         wanted[config.mid_rank.view] = max(wanted.get(config.mid_rank.view, 0), config.mid_rank.last_rank)
+    if Instances.name in config.miners:
+        wanted["image"] = max(wanted.get("image", 0), config.instances.neighbours)
     if "hubness" in config.scores:
         wanted["image"] = max(wanted.get("image", 0), HUB_NEIGHBOURS)
     return dict(sorted(wanted.items()))

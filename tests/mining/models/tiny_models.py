@@ -126,3 +126,18 @@ def tagger(folder: Path, tags: tuple[str, ...] = ("O", "B-X", "I-X")) -> Path:
         model.classifier.bias.zero_()
     model.save_pretrained(folder)
     return folder
+
+
+def yolos(folder: Path) -> Path:
+    """A detector of three labels with six boxes an image."""
+    import torch
+    from transformers import YolosConfig, YolosForObjectDetection
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    labels = {"id2label": {0: "cat", 1: "dog", 2: "bird"}, "label2id": {"cat": 0, "dog": 1, "bird": 2}}
+    config = YolosConfig(image_size=[64, 64], patch_size=16, num_detection_tokens=6, **small, **labels)
+    YolosForObjectDetection(config).save_pretrained(folder)
+    settings = {"image_processor_type": "YolosImageProcessor", "size": {"height": 64, "width": 64}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder
