@@ -18,7 +18,7 @@ from made_scenes import area, centre_of, near, scene, screen, texture
 
 from mining.instances_config import InstancesConfig
 from mining.local_features import Features, LocalFeaturesConfig, local_features
-from mining.miners.instances import FileFeatures, FoundInstance, Instance, Instances, judged, verify
+from mining.miners.instances import FileFeatures, Instance, Instances, judged, verify
 from mining.miners.interface import Found, Neighbours
 from schemas.outcomes import CollectedOutcomes
 
@@ -102,7 +102,7 @@ def miner(config: InstancesConfig = CONFIG) -> Instances:
     return Instances(config, FileFeatures(files.get, config.features))
 
 
-def found(instances: Instances, image_id: str, *ids: str) -> list[FoundInstance]:
+def found(instances: Instances, image_id: str, *ids: str) -> list[Found]:
     outcomes = CollectedOutcomes()
     pairs = list(instances.find(image_id, neighbours(*ids), outcomes))
     entry = outcomes.counts.entry("candidate_pair")
