@@ -40,6 +40,7 @@ def _sentence(told: Mapping[str, Any]) -> str:
     }
     features = f" (features: {told['features']})" if told.get("features") else ""
     return (
-        f"The split train is a selection of {settings['size']:,} of {told['triplets']:,} triplets, {ways[by]}{features}, "
-        f"from the dataset whose lensmith.json has the SHA-256 {told['source'][:16]}…; the other splits are as they were."
+        f"The split train is a selection of {settings['size']:,} of {told['triplets']:,} triplets, {ways[by]}"
+        f"{features}; the other splits are as they were. The dataset before has a lensmith.json of SHA-256 "
+        f"{told['source'][:16]}…."
     )

@@ -34,6 +34,8 @@ class Choice:
     quality: Float64Array | None
     #: The cluster of all n rows; None without features.
     clusters: Int64Array | None
+    #: Rows of each block within which rows were compared; none without features.
+    blocks: list[Int64Array]
 
     def mask(self, count: int) -> npt.NDArray[np.bool_]:
         """Which of `count` rows are chosen."""
@@ -45,7 +47,7 @@ class Choice:
 def columns_of(config: SelectionConfig) -> list[str]:
     """Names of the columns that the settings read."""
     terms = sorted(config.quality) if _asks_for_quality(config) else []
-    return list(dict.fromkeys([*terms, *(sorted(config.cover) if config.by != "quality" else []), *sorted(config.caps)]))
+    return list(dict.fromkeys([*terms, *sorted(config.cover), *sorted(config.caps)]))
 
 
 def choose(rows: pa.Table, vectors: Float32Array | None, config: SelectionConfig) -> Choice:
@@ -70,9 +72,10 @@ def choose(rows: pa.Table, vectors: Float32Array | None, config: SelectionConfig
             f"least_quality {config.least_quality:g} leaves {len(allowed)} of {count} triplets, fewer than --size "
             f"{config.size}: lower one of them."
         )
-    labels = None
-    if vectors is not None and count:
+    labels, pieces = None, []
+    if vectors is not None:
         labels = k_means(vectors, cluster_count(count, config.clusters), config.seed)
+        pieces = blocks(vectors, labels, config.block, config.seed)
     spreads = _spreads(rows, labels, allowed, config)
     best: list[int] = []
     if scores is not None and config.by != "diversity":
@@ -80,22 +83,20 @@ def choose(rows: pa.Table, vectors: Float32Array | None, config: SelectionConfig
         best = take_in_order(allowed[np.argsort(-scores[allowed], kind="stable")].tolist(), wanted, spreads)
     chosen = list(best)
     if config.by != "quality":
-        chosen += _diverse(allowed, best, vectors, labels, spreads, config)
+        chosen += _diverse(allowed, best, vectors, pieces, spreads, config)
     if len(chosen) < config.size:
         raise ConfigurationError(
             f"the caps leave {len(chosen)} triplets, fewer than --size {config.size}: raise caps ({_caps(config)}) or "
             "give a smaller size."
         )
-    return Choice(np.array(chosen, np.int64), len(best), scores, labels)
+    return Choice(np.array(chosen, np.int64), len(best), scores, labels, pieces)
 
 
 def _asks_for_quality(config: SelectionConfig) -> bool:
     return config.by != "diversity" or config.least_quality > 0
 
 
-def _spreads(
-    rows: pa.Table, labels: Int64Array | None, allowed: Int64Array, config: SelectionConfig
-) -> list[Spread]:
+def _spreads(rows: pa.Table, labels: Int64Array | None, allowed: Int64Array, config: SelectionConfig) -> list[Spread]:
     """The columns to cover and those with caps, and the clusters with theirs."""
     found = []
     cover = {} if config.by == "quality" else config.cover
@@ -117,28 +118,31 @@ def _diverse(
     allowed: Int64Array,
     best: Iterable[int],
     vectors: Float32Array | None,
-    labels: Int64Array | None,
+    pieces: Iterable[Int64Array],
     spreads: list[Spread],
     config: SelectionConfig,
 ) -> list[int]:
     """The most diverse rows given those that are chosen already."""
-    taken = np.zeros(int(allowed.max()) + 1, bool)
+    free = np.zeros(int(allowed.max()) + 1, bool)
+    free[allowed] = True
+    taken = np.zeros(len(free), bool)
     taken[list(best)] = True
     limit = config.size - int(taken.sum())
-    if vectors is None or labels is None:
-        free = allowed[~taken[allowed]]
-        return lazy_greedy(free, np.zeros(len(free)), limit, spreads, config.tolerance)
+    if vectors is None:
+        rows = np.flatnonzero(free & ~taken)
+        return lazy_greedy(rows, np.zeros(len(rows)), limit, spreads, config.tolerance)
     found, gains = [], []
-    for places in blocks(vectors[allowed], labels[allowed], config.block, config.seed):
-        block = allowed[places]
-        order, added = facility_order(vectors[block], np.flatnonzero(taken[block]), limit)
-        found.append(block[order])
+    for block in pieces:
+        own = block[block < len(free)]
+        own = own[free[own]]
+        order, added = facility_order(vectors[own], np.flatnonzero(taken[own]), limit)
+        found.append(own[order])
         gains.append(added / len(vectors))
-    if not found:
-        return []
     return lazy_greedy(np.concatenate(found), np.concatenate(gains), limit, spreads, config.tolerance)
 
 
 def _caps(config: SelectionConfig) -> str:
     names = [f"{name} {share:g}" for name, share in sorted(config.caps.items())]
-    return ", ".join([*names, f"cluster_cap {config.cluster_cap:g}" if config.cluster_cap is not None else ""]).strip(", ")
+    if config.cluster_cap is not None:
+        names.append(f"cluster_cap {config.cluster_cap:g}")
+    return ", ".join(names)

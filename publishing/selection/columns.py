@@ -63,8 +63,8 @@ def read_rows(folder: Folder, about: Description, names: Iterable[str], split: s
         with folder.open(file.name) as source:
             schema = pa.parquet.read_schema(source)
         sources = list(dict.fromkeys(source_of(one, schema) for one in names))
-        for group in row_groups(folder, file, sources):
-            parts.append(pa.table({one: column(group, one) for one in names}))
+        groups = row_groups(folder, file, sources)
+        parts += [pa.table({one: column(group, one) for one in names}) for group in groups]
     if not parts:
         return pa.table({one: pa.array([], pa.string()) for one in names})
     return pa.concat_tables(parts, promote_options="permissive").combine_chunks().sort_by("triplet_id")

@@ -73,7 +73,9 @@ class SelectionConfig(BaseModel):
         default={}, description="column → share of the choice that one value of it may have at most"
     )
     clusters: int | None = Field(
-        default=None, ge=1, description="clusters of the rows' features; null is the square root of the rows, 4096 at most"
+        default=None,
+        ge=1,
+        description="clusters of the rows' features; null is the square root of the rows, 4096 at most",
     )
     cluster_cap: float | None = Field(
         default=3.0,
@@ -82,7 +84,10 @@ class SelectionConfig(BaseModel):
         "left; null is no limit",
     )
     block: int = Field(
-        default=2048, ge=2, le=16384, description="rows that are compared with each other, at most: memory is its square"
+        default=2048,
+        ge=2,
+        le=16384,
+        description="rows that are compared with each other, at most: memory is its square",
     )
     tolerance: float = Field(
         default=0.01, ge=0, lt=0.5, description="a row is taken if its gain is at most this share below the best"

@@ -27,7 +27,7 @@ def quality(table: pa.Table, terms: Mapping[str, QualityTerm]) -> Float64Array:
         if terms[name].weight:
             result += terms[name].weight / total * term_values(table[name], name, terms[name])
     # Sums of floats differ in their last bits by machine: ties must not.
-    return np.round(result, 6)
+    return np.asarray(np.round(result, 6), np.float64)
 
 
 def term_values(values: pa.ChunkedArray, name: str, term: QualityTerm) -> Float64Array:

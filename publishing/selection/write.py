@@ -61,7 +61,7 @@ def write_selection(
             others = [one for one in about.of(configuration.name) if one.split != TRAIN]
             staged += [StagedFile(_within_reach(source, one.name, target, scratch), one) for one in others]
         after = _described(source, about, staged, facts, len(wanted), len(images))
-        statistics = _statistics(target, after, staged)
+        statistics = _statistics(source, about, _among("triplet_id", wanted))
         after = replace(after, statistics=statistics)
         written = documents(after, read_tombstones(source)) | dict(extra or {})
         replace_dataset(target, after.owner, staged, written)
@@ -153,7 +153,7 @@ class _KeptRows(Iterator[dict[str, Any]]):
 
 def _within_reach(source: Folder, name: str, target: Folder, scratch: Folder) -> str:
     """A path of a file on the target's filesystem: its own, or a copy."""
-    if type(source.fs) is type(target.fs) and source.fs == target.fs:
+    if source.fs == target.fs:
         return source.at(name)
     with source.open(name) as read, scratch.open(name, "wb") as sink:
         while block := read.read(1 << 20):
@@ -187,14 +187,11 @@ def _described(
     )
 
 
-def _statistics(target: Folder, after: Description, staged: Sequence[StagedFile]) -> DatasetStatistics:
-    """Counted over the rows as they are, split by split."""
+def _statistics(source: Folder, about: Description, keep: Keep) -> DatasetStatistics:
+    """Counted over chosen training rows and all others."""
     found = DatasetStatistics()
-    for one in staged:
-        if one.file.configuration == "ids":
-            folder, _, name = one.source.rpartition("/")
-            protocol = "" if target.is_local else target.path.partition("://")[0] + "://"
-            place = Folder(f"{protocol}{folder.lstrip('/') if protocol else folder}")
-            for group in row_groups(place, replace(one.file, name=name)):
-                found.add_all(one.file.split, group.to_pylist())
+    for file in about.of("ids"):
+        for group in row_groups(source, file):
+            kept = group.filter(keep(group)) if file.split == TRAIN else group
+            found.add_all(file.split, kept.to_pylist())
     return found
