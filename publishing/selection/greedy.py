@@ -39,14 +39,18 @@ class Spread:
         """`codes[starts[i] : starts[i + 1]]` are the numbers of row i's values; `size` rows are to be chosen."""
         self._starts: list[int] = starts.tolist()
         self._codes: list[int] = codes.tolist()
+        self._only = _only(starts, codes)
         sizes = np.bincount(codes) if len(codes) else np.zeros(0, np.int64)
         present = max(1, int((sizes > 0).sum()))
         level = max(1, water_level(sizes, size))
         self._targets: list[int] = np.maximum(np.minimum(sizes, level), 1).tolist()
         self._scale = weight / present
         self._cap = cap
+        #: Whether it adds anything to a choice, and whether it forbids anything.
+        self.weighs, self.caps = weight > 0, cap is not None
         self.counts = [0] * len(sizes)
-        self._gains = [self._gain(value) for value in range(len(sizes))]
+        # The last one is what rows without a value add.
+        self._gains = [*(self._gain(value) for value in range(len(sizes))), 0.0]
 
     def _gain(self, value: int) -> float:
         count, target = self.counts[value], self._targets[value]
@@ -60,6 +64,8 @@ class Spread:
 
     def gain(self, row: int) -> float:
         """What a row would add now, with the column's weight."""
+        if self._only is not None:
+            return self._gains[self._only[row]]
         return sum(self._gains[value] for value in self.values(row))
 
     def full(self, row: int) -> bool:
@@ -73,13 +79,24 @@ class Spread:
             self._gains[value] = self._gain(value)
 
 
+def _only(starts: Int64Array, codes: Int64Array) -> list[int] | None:
+    """The one value of each row, -1 where it has none; None where a row has several."""
+    counts = np.diff(starts)
+    if len(counts) and counts.max() > 1:
+        return None
+    found = np.full(len(counts), -1)
+    found[counts == 1] = codes
+    return list(found.tolist())
+
+
 def take_in_order(rows: Iterable[int], limit: int, spreads: Sequence[Spread]) -> list[int]:
     """The first `limit` of the rows that no cap forbids; they are counted."""
     chosen: list[int] = []
+    capped = [one for one in spreads if one.caps]
     for row in rows:
         if len(chosen) >= limit:
             break
-        if not any(one.full(row) for one in spreads):
+        if not any(one.full(row) for one in capped):
             chosen.append(row)
             for one in spreads:
                 one.take(row)
@@ -96,17 +113,18 @@ def lazy_greedy(
     caps on p columns to 1/(p + 1) less as much (Fisher, Nemhauser and Wolsey 1978). A row is taken when its gain, just
     computed, is at most `tolerance` below every other's last one: each row is then looked at a few times only.
     """
+    capped, gain_of = [one for one in spreads if one.caps], [one.gain for one in spreads if one.weighs]
     heap = [
-        (-(float(gain) + sum(one.gain(row) for one in spreads)), row, float(gain))
+        (-(float(gain) + sum([one(row) for one in gain_of])), row, float(gain))
         for row, gain in zip(rows.tolist(), gains, strict=True)
     ]
     heapq.heapify(heap)
     chosen: list[int] = []
     while heap and len(chosen) < limit:
         _, row, gain = heapq.heappop(heap)
-        if any(one.full(row) for one in spreads):
+        if any(one.full(row) for one in capped):
             continue
-        now = gain + sum(one.gain(row) for one in spreads)
+        now = gain + sum([one(row) for one in gain_of])
         if heap and (-now, row) > (heap[0][0] * (1 - tolerance), heap[0][1]):
             heapq.heappush(heap, (-now, row, gain))
             continue
