@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beam_jobs.shard_writer import ShardWriter
+from beam_jobs.workspace import Workspace
+from lensmith.output_folder import open_output
+from mining.sketches import sketches
 from schemas.storage import Folder
+from training.data.triplet_ids import ids_of
 
 from .called import lensmith
 
@@ -86,6 +91,40 @@ def test_features_of_ones_own_and_settings_from_a_file(dataset, tmp_path):
     code, said = select(dataset, *arguments, "--output", tmp_path / "more")
     assert code == 2
     assert "no features of the image" in said
+
+
+def test_a_dataset_in_its_run_takes_the_annotation_s_sketches(tmp_path):
+    corpus, out = _corpus().build_corpus(), tmp_path / "out"
+    workspace = Workspace(str(out))
+    open_output(workspace, 1 << 20, 2)
+    _corpus().publish(corpus, Folder(str(out / "dataset")))
+    ids = sorted(corpus.images)
+    made = sketches(np.random.default_rng(0).standard_normal((len(ids), 24)).astype(np.float32))
+
+    def annotate(count):
+        key = f"{count:032x}"
+        writer = ShardWriter(workspace, "annotate_images", key)
+        for image_id, sketch in list(zip(ids, made, strict=True))[:count]:
+            size = {"width": 96, "height": 64, "format": "PNG", "animated": False}
+            facts = {"phash": "0" * 16, "flatness": 0.0, "sketch": sketch.tobytes(), "models": "m"}
+            writer.row("annotations", {"image_id": image_id, **size, **facts})
+        writer.commit()
+        workspace.set_in_force("annotate_images", [key], key)
+
+    annotate(len(ids))
+    np.savez(tmp_path / "own.npz", gallery_ids=np.array(ids), gallery_embeddings=made)
+    chosen = {}
+    for name in ("images", tmp_path / "own.npz"):
+        target = tmp_path / f"by-{Path(name).stem}"
+        code, said = select(out / "dataset", "--size", 8, "--by", "diversity", "--features", name, "--output", target)
+        assert code == 0, said
+        chosen[target.name] = ids_of(target, "train")
+    assert chosen["by-images"] == chosen["by-own"]
+    # Where the annotation lacks an image, the model looks at all of them.
+    annotate(len(ids) // 2)
+    code, said = select(out / "dataset", "--size", 8, "--by", "diversity", "--output", tmp_path / "model")
+    assert code == 0, said
+    assert ids_of(tmp_path / "model", "train") != chosen["by-images"]
 
 
 @pytest.mark.parametrize(
