@@ -49,6 +49,7 @@ setup(
         "lensmith": ["no_deps.txt"],
         "lensmith.presets": ["*.yaml"],
         "publishing": ["templates/*.jinja2", "judging/templates/*.jinja2", "report/templates/*.jinja2"],
+        "synthesis": ["people_words.yaml"],
         "synthesis.prompts": ["*.jinja", "*.yaml"],
         "training.report": ["templates/*.jinja2"],
         "training.study": ["templates/*.jinja2"],
