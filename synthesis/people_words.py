@@ -31,16 +31,9 @@ _MORE = frozenset("very more much quite so rather now also and not".split())
 _NEAR, _BETWEEN = 4, 3
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """The rules of one kind: phrases as tuples of words."""
-
-    always: tuple[tuple[str, ...], ...]
-    near: tuple[tuple[str, ...], ...]
-    before: tuple[tuple[str, ...], ...]
-    before_sure: tuple[tuple[str, ...], ...]
-    noun: frozenset[str]
-    alone: frozenset[str]
+#: How a phrase counts (`_Clause` has a method of each), and the phrase.
+_Rule = tuple[str, tuple[str, ...]]
+_MODES = ("always", "near", "before", "before_sure", "noun", "alone")
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,8 @@ class PeopleWords:
     version: int
     sets: Mapping[str, frozenset[str]]
     harmless: tuple[tuple[str, ...], ...]
-    rules: Mapping[str, _Rules]
+    #: Kind → first word → rules, longer phrases first.
+    rules: Mapping[str, Mapping[str, Sequence[_Rule]]]
 
 
 @lru_cache(maxsize=1)
@@ -58,15 +52,17 @@ def people_words() -> PeopleWords:
     """The word lists of this version of the package."""
     data = yaml.safe_load(files("synthesis").joinpath("people_words.yaml").read_text(encoding="utf-8"))
     names = ("persons", "perhaps", "owners", "things", "others", "between", "stops", "starts")
-    rules = {
-        kind: _Rules(
-            *(_phrases(own.get(name)) for name in ("always", "near", "before", "before_sure")),
-            *(frozenset(one[0] for one in _phrases(own.get(name))) for name in ("noun", "alone")),
-        )
-        for kind, own in data["rules"].items()
-    }
+    rules = {kind: _by_first_word(own) for kind, own in data["rules"].items()}
     sets = {name: frozenset(data[name].split()) for name in names}
     return PeopleWords(data["version"], sets, _phrases(data["harmless"]), rules)
+
+
+def _by_first_word(own: Mapping[str, Any]) -> dict[str, list[_Rule]]:
+    found: dict[str, list[_Rule]] = {}
+    for mode in _MODES:
+        for phrase in _phrases(own.get(mode)):
+            found.setdefault(phrase[0], []).append((mode, phrase))
+    return {word: sorted(rules, key=lambda rule: -len(rule[1])) for word, rules in found.items()}
 
 
 def _phrases(given: Any) -> tuple[tuple[str, ...], ...]:
@@ -102,7 +98,14 @@ def _bare(word: str) -> str:
     return f"{bare}'s" if bare in _OF_MANY and (bare != word or bare.endswith("ns")) else bare
 
 
-def _without_harmless(words: list[str], harmless: Sequence[tuple[str, ...]]) -> list[str]:
+@lru_cache(maxsize=1)
+def _first_words(phrases: tuple[tuple[str, ...], ...]) -> frozenset[str]:
+    return frozenset(phrase[0] for phrase in phrases)
+
+
+def _without_harmless(words: list[str], harmless: tuple[tuple[str, ...], ...]) -> list[str]:
+    if not any(word in _first_words(harmless) for word in words):
+        return words
     kept: list[str] = []
     at = 0
     while at < len(words):
@@ -118,24 +121,23 @@ class _Clause:
     def __init__(self, words: list[str], lists: PeopleWords) -> None:
         self._words, self._sets = words, lists.sets
 
-    def said(self, rules: _Rules) -> str | None:
+    def said(self, rules: Mapping[str, Sequence[_Rule]]) -> str | None:
         """The first words by which the clause speaks of people in one way."""
         for at, word in enumerate(self._words):
-            for phrases, test in (
-                (rules.always, self._always),
-                (rules.near, self._near),
-                (rules.before, self._before),
-                (rules.before_sure, self._before_sure),
-            ):
-                for phrase in phrases:
-                    end = at + len(phrase)
-                    if phrase[0] == word and tuple(self._words[at:end]) == phrase and test(at, end):
-                        return " ".join(phrase)
-            if word in rules.noun and self._is_no_ware(at):
-                return word
-            if word in rules.alone and self._stands_alone(at):
-                return word
+            for mode, phrase in rules.get(word, ()):
+                end = at + len(phrase)
+                if tuple(self._words[at:end]) == phrase and self._counts(mode, at, end):
+                    return " ".join(phrase)
         return None
+
+    def _counts(self, mode: str, start: int, end: int) -> bool:
+        if mode == "always":
+            return self._always(start, end)
+        if mode == "near":
+            return self._near(start, end)
+        if mode in ("before", "before_sure"):
+            return self._before(start, end, sure=mode == "before_sure")
+        return self._is_no_ware(start) if mode == "noun" else self._stands_alone(start)
 
     def _word(self, at: int) -> str:
         return self._words[at] if 0 <= at < len(self._words) else ""
@@ -159,7 +161,7 @@ class _Clause:
         close = any(self._is_person(at, sure=False) or self._is(at, "owners") for at in around)
         return close and self._always(start, end)
 
-    def _before(self, start: int, end: int, sure: bool = False) -> bool:
+    def _before(self, start: int, end: int, sure: bool) -> bool:
         """Before a person, or said of one at the end of the clause."""
         for at in range(end, end + _BETWEEN + 1):
             if self._is_person(at, sure):
@@ -174,9 +176,6 @@ class _Clause:
         return self._word(at) in _IS and any(
             self._is_person(one, sure=True) or self._word(one) in ("he", "she", "they") for one in range(at - 3, at)
         )
-
-    def _before_sure(self, start: int, end: int) -> bool:
-        return self._before(start, end, sure=True)
 
     def _stands_alone(self, at: int) -> bool:
         """A noun of its own, not part of the name of something else: behind an article, before a verb or the end."""

@@ -216,8 +216,5 @@ def test_the_lists_hold_words_that_a_text_can_hold() -> None:
     lists = people_words()
     assert lists.version >= 1
     every = [word for words in lists.sets.values() for word in words]
-    for rules in lists.rules.values():
-        for phrases in (rules.always, rules.near, rules.before, rules.before_sure):
-            every += [word for phrase in phrases for word in phrase]
-        every += [*rules.noun, *rules.alone]
+    every += [word for rules in lists.rules.values() for own in rules.values() for _, phrase in own for word in phrase]
     assert all(word.isalpha() and word == word.lower() for word in every)
