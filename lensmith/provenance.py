@@ -35,6 +35,7 @@ def facts(settings: Settings, plan: InputPlan, preset: str) -> Facts:
         prompts=tuple(_prompts(settings)),
         commands=(f"lensmith run --preset {preset} --input ARCHIVES --output OUT",),
         configuration=deciding_fields(settings),
+        people_words=settings.write_instructions.filters.people_words,
         opt_out=settings.opt_out,
     )
 

@@ -67,6 +67,8 @@ def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
 
     if "fetch_images" in stages and settings.fetch_images.host_budget != 0:
         need("img2dataset", "img2dataset", "fetch", "fetching images")
+    if "publish_dataset" in stages and settings.publish_dataset.blur_faces != "none":
+        need("opencv-python-headless", "cv2", "itself", "blurring faces")
     if {"annotate_images", "verify_triplets"} & set(stages):
         for one in _models(settings.annotate_images):
             need(*one)
@@ -159,6 +161,11 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
         for key, path in paths.items():
             if path and path.startswith(_PATHS) and not os.path.exists(path):
                 raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+    faces = settings.publish_dataset.blur_faces
+    if "publish_dataset" in stages and faces not in ("none", "haar") and not os.path.exists(faces):
+        raise ConfigurationError(
+            f"publish_dataset.blur_faces is {faces!r}, where no file is: write none, haar or the path of YuNet."
+        )
     for asked in asked_models(settings, stages):
         if asked.mend_file:
             raise ConfigurationError(
