@@ -54,6 +54,10 @@ def test_the_face_is_found_and_nothing_else(finder, photo) -> None:
     assert box[2] - box[0] < 160
     assert faces_in(Image.new("RGB", (300, 200), "white"), finder) == []
     assert faces_in(Image.new("RGB", (2000, 10)), finder) == []
+    for height in (300, 120, 75):
+        page = Image.new("RGB", (768, 576), (200, 210, 220))
+        page.paste(photo.resize((height * 256 // 300, height)), (100, 20))
+        assert len(faces_in(page, finder)) == 1
     large = faces_in(photo.resize((2560, 3000)), finder)
     assert np.allclose(np.array(large[0]) / 10, box, atol=12)
 
