@@ -58,6 +58,7 @@ setup(
             "report/templates/*.jinja2",
             "selection/templates/*.jinja2",
         ],
+        "synthesis": ["people_words.yaml"],
         "synthesis.prompts": ["*.jinja", "*.yaml"],
         "training.report": ["templates/*.jinja2"],
         "training.study": ["templates/*.jinja2"],

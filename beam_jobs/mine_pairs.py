@@ -257,6 +257,7 @@ def _eligible_row(page: PageRecord, image: EligibleImage, config: MineConfig) ->
         "width": image.facts.width,
         "height": image.facts.height,
         "label": sure_label(image.facts, config),
+        "generated": image.facts.generated,
         "own_page_id": None,
         "page_title": page.title,
         "language": page.language,

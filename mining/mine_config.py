@@ -141,6 +141,16 @@ class MineConfig(BaseModel):
         default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
     )
     max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
+    generated: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="images whose metadata say that a model made them: kept with that on record, or dropped",
+    )
+    max_generated_score: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="probability by `annotate_images.generated_model` that a model made it, at most",
+    )
     boilerplate_pages: int = Field(
         default=10,
         ge=1,

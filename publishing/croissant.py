@@ -217,6 +217,8 @@ def _data_type(kind: pa.DataType) -> str:
         return "sc:DateTime"
     if pa.types.is_floating(kind):
         return "cr:Float32"
+    if pa.types.is_boolean(kind):
+        return "sc:Boolean"
     if pa.types.is_integer(kind):
         return "cr:Int32"
     return "sc:Text"

@@ -58,6 +58,21 @@ class SafetyScorer(Protocol):
 
 
 @runtime_checkable
+class GeneratedScorer(Protocol):
+    """Images to the probability that a model made them."""
+
+    name: str
+    revision: str
+    #: Side in pixels of what `score` takes: the middle of the picture whose short side was brought to `resize`
+    #: (bicubic), the whole picture squeezed (bilinear) where that is None.
+    resize: int | None
+    crop: int
+
+    def score(self, images: UInt8Array) -> Float32Array:
+        """`images` uint8 (n, crop, crop, 3) RGB → probabilities float32 (n)."""
+
+
+@runtime_checkable
 class Captioner(Protocol):
     """Images to captions."""
 

@@ -91,6 +91,19 @@ def blip(folder: Path) -> Path:
     return folder
 
 
+def vit(folder: Path, labels: tuple[str, ...] = ("artificial", "human"), crop: bool = False) -> Path:
+    """A classifier of images."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    names = dict(enumerate(labels))
+    numbers = {name: number for number, name in names.items()}
+    ViTForImageClassification(ViTConfig(**_vision(32), id2label=names, label2id=numbers)).save_pretrained(folder)
+    _image_processor(folder, "CLIPImageProcessor" if crop else "ViTImageProcessor", 32)
+    return folder
+
+
 def bert(folder: Path) -> Path:
     """A model of texts that is no tower."""
     from transformers import BertConfig, BertModel
