@@ -27,7 +27,7 @@ _MESSAGE = struct.Struct(">cIQ32sQ")
 _OPEN, _SURVIVOR, _CUT = b"o", b"s", b"c"
 #: An answer is a row of these: kind, image or hash, pixels and id of the one that is told, bytes of its sketch.
 _ANSWER = struct.Struct(">c32sQ32sQH")
-_BLOCKED, _CLAIMED, _AWAITED, _NEAR_SURVIVOR, _NEAR_OPEN = b"b", b"r", b"t", b"s", b"o"
+_NEAR_OPEN, _CLAIMED, _AWAITED, _NEAR_SURVIVOR = b"o", b"r", b"t", b"s"
 #: The rank of a cut behind which nothing is undecided.
 _LAST: Rank = (0, "f" * 64)
 _NOBODY = 1 << 40
@@ -65,43 +65,44 @@ class Standing:
     def advance(self, answers: Iterable[bytes]) -> None:
         """Take in what the buckets answered to this round's messages."""
         sent = {phash: {one.image_id for one in self._cut(phash)[0]} for phash in self._open}
-        blockers: dict[str, Rank] = {}
-        open_near: dict[int, Rank] = {}
+        #: The best open image near a sent one, by id, and near a cut, by hash.
+        near: dict[str, Rank] = {}
         survivors: dict[int, dict[str, HashedImage]] = defaultdict(dict)
         for kind, name, told, phash, sketch in _records(answers):
-            if kind == _BLOCKED:
-                blockers[name] = min(told, blockers.get(name, told))
-            elif kind == _CLAIMED:
+            if kind == _CLAIMED:
                 self._claims[name] = min(told, self._claims.get(name, told))
             elif kind == _AWAITED:
                 self._awaited.add(name)
-            elif kind == _NEAR_OPEN:
-                asked = int(name, 16)
-                open_near[asked] = min(told, open_near.get(asked, told))
-            else:
+            elif kind == _NEAR_SURVIVOR:
                 survivors[int(name, 16)][told[1]] = HashedImage(told[1], phash, -told[0], sketch)
+            else:
+                near[name] = min(told, near.get(name, told))
         for phash in sorted(survivors):
             self._claim_unsent(phash, list(survivors[phash].values()))
         self._told = []
         for phash in sorted(self._open):
-            left = []
+            left, behind = [], near.get(_hash_name(phash).hex())
             for one in self._open[phash]:
-                claim = self._claims.get(one.image_id)
-                better = blockers.get(one.image_id) if one.image_id in sent[phash] else open_near.get(phash)
-                if claim is not None and claim[1] == one.image_id:
-                    # Another shard has the same image, and told of it.
-                    del self._claims[one.image_id]
-                elif claim is not None:
-                    if better is not None and better < claim:
-                        left.append(one)
-                elif one.image_id not in sent[phash] or better is not None:
+                is_sent = one.image_id in sent[phash]
+                if self._stays_open(one, is_sent, near.get(one.image_id) if is_sent else behind):
                     left.append(one)
-                elif one.image_id in self._awaited:
-                    self._told.append(one)
-            if left:
-                self._open[phash] = left
-            else:
-                del self._open[phash]
+            self._open[phash] = left
+        self._open = defaultdict(list, {phash: images for phash, images in self._open.items() if images})
+
+    def _stays_open(self, one: HashedImage, is_sent: bool, near: Rank | None) -> bool:
+        """Settle an image if that can be done; `near`: the best open image that may stand in its way."""
+        claim = self._claims.get(one.image_id)
+        if claim == one.rank:
+            # Another shard has the same image, and told that it survives.
+            del self._claims[one.image_id]
+            return False
+        if claim is not None:
+            return near is not None and near < claim
+        if not is_sent or near is not None:
+            return True
+        if one.image_id in self._awaited:
+            self._told.append(one)
+        return False
 
     @property
     def settled(self) -> bool:
@@ -232,10 +233,10 @@ class _Bucket:
         for row, (kind, asker, rank, phash, _) in enumerate(self.messages):
             if kind == _SURVIVOR:
                 continue
-            name = bytes.fromhex(rank[1]) if kind == _OPEN else phash.to_bytes(32, "big")
+            name = bytes.fromhex(rank[1]) if kind == _OPEN else _hash_name(phash)
             out = records[asker]
             if self._blocker[row] != _NOBODY:
-                out.append(_answer(_BLOCKED if kind == _OPEN else _NEAR_OPEN, name, self.ranks[self._blocker[row]]))
+                out.append(_answer(_NEAR_OPEN, name, self.ranks[self._blocker[row]]))
             if self._claimer[row] != _NOBODY:
                 out.append(_answer(_CLAIMED, name, self.ranks[self._claimer[row]]))
             if self._awaited[row]:
@@ -251,6 +252,11 @@ class _Bucket:
 
 def _answer(kind: bytes, name: bytes, told: Rank, phash: int = 0, sketch: bytes = b"") -> bytes:
     return _ANSWER.pack(kind, name, -told[0], bytes.fromhex(told[1]), phash, len(sketch)) + sketch
+
+
+def _hash_name(phash: int) -> bytes:
+    """How answers name what lies behind a cut."""
+    return phash.to_bytes(32, "big")
 
 
 def _records(answers: Iterable[bytes]) -> Iterator[tuple[bytes, str, Rank, int, bytes]]:

@@ -96,8 +96,8 @@ def in_rounds(
     return verdict, rounds, most
 
 
-@settings(deadline=None, max_examples=200)
-@given(images(), configs, st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=100)
+@given(images(), configs, st.integers(0, 999).map(random.Random))
 def test_the_plain_form_is_the_rule(some, config, rng):
     verdict = near_duplicates_of(rng.sample(some, len(some)), config)
     assert verdict == by_hand(some, config)
@@ -110,8 +110,8 @@ def test_the_plain_form_is_the_rule(some, config, rng):
         assert near(named[rejected], named[survivor], config)
 
 
-@settings(deadline=None, max_examples=400)
-@given(images(), configs, st.integers(1, 5), st.sampled_from([1, 1, 2, 3, 64]), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=80)
+@given(images(), configs, st.integers(1, 5), st.sampled_from([1, 1, 2, 3, 64]), st.integers(0, 999).map(random.Random))
 def test_rounds_give_the_same_in_any_order_of_shards(some, config, shards, sent, rng):
     parts: list[list[HashedImage]] = [[] for _ in range(shards)]
     for one in some:
@@ -158,7 +158,7 @@ def test_other_colours_are_another_picture_and_one_id_is_one_image():
     assert len(near_duplicates_of([image("red", look=0), image("blue", look=1)], hash_alone)) == 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(images(), configs, st.data())
 def test_embedding_duplicates_by_the_lists_that_are_given(some, config, data):
     names = [one.image_id for one in some] + [made.image_id("unknown")]
