@@ -200,13 +200,15 @@ def _in_runs(
         other_starts, other_stops, partners = starts, stops, left
     else:
         other_keys, other_starts, other_stops = _runs(right >> shift)
-        _, one, two = np.intersect1d(keys, other_keys, assume_unique=True, return_indices=True)
-        starts, stops, other_starts, other_stops = starts[one], stops[one], other_starts[two], other_stops[two]
+        _, own_rows, rows = np.intersect1d(keys, other_keys, assume_unique=True, return_indices=True)
+        starts, stops = starts[own_rows], stops[own_rows]
+        other_starts, other_stops = other_starts[rows], other_stops[rows]
         partners = right
     hot = (stops - starts) * (other_stops - other_starts) > _CHUNK
-    for run in np.flatnonzero(hot):
-        own = left[starts[run] : stops[run]]
-        yield from _near(own, None if right is None else partners[other_starts[run] : other_stops[run]], distance)
+    for number in np.flatnonzero(hot):
+        own = left[starts[number] : stops[number]]
+        others = partners[other_starts[number] : other_stops[number]]
+        yield from _near(own, None if right is None else others, distance)
     starts, stops = starts[~hot], stops[~hot]
     run, places = _ranges(starts, stops - starts)
     begin = places + 1 if right is None else other_starts[~hot][run]
@@ -217,10 +219,10 @@ def _in_runs(
         done = total[at - 1] if at else 0
         end = max(int(np.searchsorted(total, done + _CHUNK, "right")), at + 1)
         row, place = _ranges(begin[at:end], counts[at:end])
-        one, two = left[places[at:end][row]], partners[place]
-        near = np.bitwise_count(one ^ two) <= distance
+        found, partner = left[places[at:end][row]], partners[place]
+        near = np.bitwise_count(found ^ partner) <= distance
         if near.any():
-            yield one[near], two[near]
+            yield found[near], partner[near]
         at = end
 
 

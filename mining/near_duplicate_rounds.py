@@ -65,7 +65,8 @@ class Standing:
     def advance(self, answers: Iterable[bytes]) -> None:
         """Take in what the buckets answered to this round's messages."""
         sent = {phash: {one.image_id for one in self._cut(phash)[0]} for phash in self._open}
-        #: The best open image near a sent one, by id, and near a cut, by hash.
+        self._awaited = set()
+        # The best open image near a sent one, by id, and near a cut, by hash.
         near: dict[str, Rank] = {}
         survivors: dict[int, dict[str, HashedImage]] = defaultdict(dict)
         for kind, name, told, phash, sketch in _records(answers):
@@ -106,8 +107,8 @@ class Standing:
 
     @property
     def settled(self) -> bool:
-        """Whether no image is open and no survivor is left to tell of."""
-        return not self._open and not self._told
+        """Whether no image is open."""
+        return not self._open
 
     def rejected(self) -> dict[str, str]:
         """Rejected image id → survivor id; final when all shards are settled."""
