@@ -19,7 +19,8 @@ from beam_jobs.session import Session, asker
 from beam_jobs.tables import batches, rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.hamming_search import band_keys, pairs_within
-from mining.near_duplicate_rounds import Standing, meet
+from mining.near_duplicate_bucket import meet
+from mining.near_duplicate_rounds import Standing
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig
 from schemas.ids import digest
 from schemas.settings import settings_digest

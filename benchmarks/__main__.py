@@ -19,6 +19,7 @@ MODULES = (
     "publish_dataset",
     "train",
     "evaluate",
+    "near_duplicates",
     "scaling",
 )
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peak_memory import peak_of_this_process
-from mining.hamming_search import UInt64Array, matches_within, pairs_within
+from mining.hamming_search import matches_within, pairs_within
+from mining.multi_index import UInt64Array
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig, near_duplicates_of
 
 _SAMPLE = 2_000

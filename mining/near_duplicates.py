@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from mining.hamming_search import MAX_DISTANCE, HashPairs, Int64Array, pairs_within
+from mining.hamming_search import HashPairs, pairs_within
+from mining.multi_index import MAX_DISTANCE, Int64Array
 from mining.similarity import Float64Array, SketchMatrix, cosines
 
 #: Pixels and id: the smaller rank is the better one.

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mining import hamming_search
-from mining.hamming_search import MAX_DISTANCE, band_keys, matches_within, near_values, nearest_within, pairs_within
+from mining import multi_index
+from mining.hamming_search import band_keys, matches_within, nearest_within, pairs_within
+from mining.multi_index import MAX_DISTANCE, near_values
 
 ALL = 2**64 - 1
 distances = st.integers(0, MAX_DISTANCE)
@@ -78,9 +79,9 @@ def test_pairs_are_those_of_comparing_all_with_all(values, distance):
 @pytest.mark.parametrize("distance", [0, 1, 2, 3, 4, 6, 9, 12, 15])
 def test_tables_runs_and_recursion_lose_nothing_and_repeat_nothing(distance, monkeypatch):
     """Cut however small the set, with runs of thirty searched on."""
-    monkeypatch.setattr(hamming_search, "_PLAIN", 100.0)
-    monkeypatch.setattr(hamming_search, "_MOST_TABLES", 20)
-    monkeypatch.setattr(hamming_search, "_CHUNK", 900)
+    monkeypatch.setattr(multi_index, "_PLAIN", 100.0)
+    monkeypatch.setattr(multi_index, "_MOST_TABLES", 20)
+    monkeypatch.setattr(multi_index, "_CHUNK", 900)
     rng = np.random.default_rng(distance)
     small = {name: values[:: 1 + distance // 4][:70] for name, values in ADVERSARIAL.items()}
     for name, values in {**small, "clusters": clusters(rng, 150, 9)}.items():
@@ -124,8 +125,8 @@ def test_matches_between_two_sets(queries, known, distance):
 
 @pytest.mark.parametrize("distance", [0, 2, 4, 9])
 def test_matches_of_larger_sets_by_tables(distance, monkeypatch):
-    monkeypatch.setattr(hamming_search, "_PLAIN", 50.0)
-    monkeypatch.setattr(hamming_search, "_CHUNK", 500)
+    monkeypatch.setattr(multi_index, "_PLAIN", 50.0)
+    monkeypatch.setattr(multi_index, "_CHUNK", 500)
     rng = np.random.default_rng(distance)
     centres = clusters(rng, 500, 4)
     asked = np.concatenate([centres, rng.integers(0, 2**64, 300, dtype=np.uint64)])

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mining.near_duplicate_rounds import Standing, meet
+from mining.near_duplicate_bucket import meet
+from mining.near_duplicate_rounds import Standing
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig, feature_duplicates_of, near_duplicates_of
 from mining.similarity import cosines, sketch_matrix
 
