@@ -20,6 +20,7 @@ MODULES = (
     "publish_dataset",
     "train",
     "evaluate",
+    "near_duplicates",
     "scaling",
 )
 
