@@ -17,6 +17,7 @@ PACKAGES = [
     "lensmith.presets",
     "mining",
     "mining.archives",
+    "mining.decontamination",
     "mining.fetching",
     "mining.miners",
     "mining.models",
