@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -47,21 +48,33 @@ def fingerprint_command(
     if not benchmark.strip():
         raise ConfigurationError("the benchmark needs a name: give one with --name.")
     benchmark_files(place)
+    target = output if "://" in output else os.path.abspath(output)
+    _writable(target)
     # Its own looks at images alone: safety and captions are not wanted here.
     encoder = load_models(models.model_copy(update={"safety_model": None, "caption_model": None})).images
-    target = output if "://" in output else os.path.abspath(output)
-    try:
-        info = make_fingerprints(
-            place, target, benchmark, encoder, FingerprintConfig(words=words), models, _progress(time.monotonic)
-        )
-    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        raise ConfigurationError(f"cannot write {output}: {error.strerror}.") from error
+    settings = FingerprintConfig(words=words)
+    info = make_fingerprints(place, target, benchmark, encoder, settings, models, _progress(time.monotonic))
     typer.echo(f"{output}: {info.images} images, {info.texts} texts ({info.grams} n-grams) of {benchmark}")
     for what, counts in (("images", info.left_out), ("files of texts", info.unreadable)):
         if counts:
             typer.echo(f"left out {sum(counts.values())} {what}: {_listed(counts)}")
     if info.short_texts:
         typer.echo(f"{info.short_texts} texts have fewer than {words} words and no n-grams")
+
+
+def _writable(target: str) -> None:
+    """Raises ConfigurationError where no file can be made: before hours of work, not after."""
+    from schemas.storage import filesystem
+
+    fs, path = filesystem(target)
+    try:
+        if fs.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        fs.makedirs(path.rpartition("/")[0] or "/", exist_ok=True)
+        if "://" not in target and not os.access(os.path.dirname(path), os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {target}: {error.strerror or error}: name another --output.") from error
 
 
 def _listed(counts: Mapping[str, int]) -> str:
