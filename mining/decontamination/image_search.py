@@ -25,7 +25,7 @@ Float64Array = npt.NDArray[np.float64]
 #: Cells in which an image is looked for by its features.
 PROBES = 8
 #: Images compared with a cell at once, and pairs of sketches at once.
-_BLOCK, _PAIRS = 2048, 1 << 14
+_BLOCK, _PAIRS = 512, 1 << 14
 #: Above all distances in bits: a match by features comes after any by hash.
 _BY_FEATURES = 1 << 20
 _NONE = 1 << 30
