@@ -2,11 +2,12 @@
 
 Multi-index hashing (Norouzi, Punjani and Fleet, CVPR 2012) in the form for whole sets (Manku, Jain and Das Sarma, WWW
 2007): cut into `distance + k` blocks of bits, two hashes within the distance agree in at least `k` whole blocks. For
-each choice of `k` blocks those are moved to the front, the set is sorted, and hashes that stand in one run are compared.
-Moving bits changes no distance, so that plain values are sorted, not positions. A pair is reported where it agrees first,
-hence once. `k` is chosen by cost: more blocks mean more sorts and fewer comparisons. Runs that stay long are searched in
-the same way by the bits they still differ in, so that time follows the number of hashes and of pairs, however unevenly
-hashes lie. From distances of about ten on nothing is faster than comparing all with all, which is done then.
+each choice of `k` blocks those are moved to the front, the set is sorted, and hashes that stand in one run are
+compared. Moving bits changes no distance, so that plain values are sorted, not positions. A pair is reported where it
+agrees first, hence once. `k` is chosen by cost: more blocks mean more sorts and fewer comparisons. Runs that stay long
+are searched in the same way by the bits they still differ in, so that time follows the number of hashes and of pairs,
+however unevenly hashes lie. From distances of about ten on nothing is faster than comparing all with all, which is
+done then.
 
 Equal hashes are collapsed first: a hash that a million images have costs as much as one.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 
 import numpy as np
@@ -257,7 +258,7 @@ def _agreeing(count: int, others: int, bits: int, distance: int) -> int:
 def _cut(bits: int, blocks: int) -> list[_Segment]:
     """`bits` in blocks as equal as may be, from the highest on: number of the lowest bit, and width."""
     edges = [bits - bits * one // blocks for one in range(blocks + 1)]
-    return [(low, high - low) for high, low in zip(edges[:-1], edges[1:], strict=True)]
+    return [(low, high - low) for high, low in pairwise(edges)]
 
 
 def _runs_of_bits(mask: int) -> list[_Segment]:

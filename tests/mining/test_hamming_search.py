@@ -75,7 +75,7 @@ def test_pairs_are_those_of_comparing_all_with_all(values, distance):
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize("distance", (0, 1, 2, 3, 4, 6, 9, 12, 15))
+@pytest.mark.parametrize("distance", [0, 1, 2, 3, 4, 6, 9, 12, 15])
 def test_tables_runs_and_recursion_lose_nothing_and_repeat_nothing(distance, monkeypatch):
     """Cut however small the set, with runs of thirty searched on."""
     monkeypatch.setattr(hamming_search, "_PLAIN", 100.0)
