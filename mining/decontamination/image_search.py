@@ -23,7 +23,7 @@ UInt64Array = npt.NDArray[np.uint64]
 Float64Array = npt.NDArray[np.float64]
 
 #: Cells in which an image is looked for by its features.
-PROBES = 8
+PROBES = 16
 #: Images compared with a cell at once, and pairs of sketches at once.
 _BLOCK, _PAIRS = 512, 1 << 14
 #: Above all distances in bits: a match by features comes after any by hash.
@@ -67,7 +67,7 @@ def search_images(
     left out.
 
     By hash, of the picture uncut or mirrored, before by features, then the nearest, then the first in the file. The
-    search by hash is exact, that by features looks into the 8 nearest cells.
+    search by hash is exact, that by features looks into the 16 nearest cells.
     """
     if not len(phashes) or not file.info.images:
         return {}
