@@ -208,6 +208,21 @@ ELIGIBLE = Table(
     "one row for each image of each mined page: the candidates of verification, and what splits are decided on",
 )
 
+MATCHES = Table(
+    "matches",
+    "_work/side/matches",
+    1,
+    pa.schema(
+        [
+            field("image_id", pa.string(), "an image that matches one of a benchmark's", False),
+            field("benchmark", pa.string(), "name of the benchmark", False),
+            field("how", pa.string(), "hash or features", False),
+            field("detail", pa.string(), "the benchmark's image, and how near both are", False),
+        ]
+    ),
+    "one row for each image of a shard that decontamination found in a benchmark",
+)
+
 ROBOTS = Table(
     "robots",
     "_work/side/robots",
