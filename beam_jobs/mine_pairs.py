@@ -12,6 +12,7 @@ from beam_jobs.annotate_images import Annotated
 from beam_jobs.archived_robots import ArchivedRobots
 from beam_jobs.corpus.images import PAGES_JOB
 from beam_jobs.corpus.run import run_corpus
+from beam_jobs.decontaminate import run_decontaminate
 from beam_jobs.index_step import Answers, answer_map
 from beam_jobs.locate_images import Located, LocateTask
 from beam_jobs.mining_index import (
@@ -22,12 +23,14 @@ from beam_jobs.mining_index import (
     PageSetsStep,
     unpack_sketches,
 )
+from beam_jobs.near_duplicates import run_near_duplicates
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.annotation import AnnotateConfig
+from mining.decontamination.read import digests_of_files
 from mining.eligibility import content_images, eligible_places
 from mining.mine import (
     PageInput,
@@ -192,7 +195,10 @@ def run_mine(
     ]
     facts_tasks += [FactsTask("images", LocateTask(one.stage, one.key)) for one in (*extracted, *fetched)]
     facts_tasks += [FactsTask("annotations", LocateTask(one.stage, one.key)) for one in annotated.images]
-    known = session.index(ImageFactsStep(workspace), facts_tasks, basis)
+    removed = _removed(session, annotated, config)
+    facts_tasks += removed
+    told = canonical_json([[one.kind, one.source.job, one.source.key, one.answers] for one in removed])
+    known = session.index(ImageFactsStep(workspace), facts_tasks, digest(basis, told) if removed else basis)
     tasks = [
         MineTask(
             number,
@@ -215,13 +221,27 @@ def run_mine(
         parts = (source.digest, texts.digest, place.digest if place else "none", task.known.digest, shared.digest)
         key = session.shard_key(job.stage, VERSION, *parts, settings)
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
-    pages = session.shards(job, shards)
-    if not config.whole_corpus:
-        session.let_go("mine_pairs", ())
-        return pages
-    mined = run_corpus(session, extracted, pages, config, models or AnnotateConfig())
+    mined = session.shards(job, shards)
+    if config.whole_corpus:
+        mined = run_corpus(session, extracted, mined, config, models or AnnotateConfig())
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
+
+
+def _removed(session: Session, annotated: Annotated, config: MineConfig) -> list[FactsTask]:
+    """Shards that tell of images that the whole crawl does without: near duplicates, and those of benchmarks."""
+    tasks = []
+    if config.near_duplicates is not None:
+        found = run_near_duplicates(session, annotated.images, config.near_duplicates, config)
+        for number, one in enumerate(annotated.images):
+            answers = found.get(asker(number))
+            if answers is not None:
+                tasks.append(FactsTask("near_duplicates", LocateTask(one.stage, one.key), answers.path))
+    if config.decontaminate.files:
+        digests = digests_of_files(config.decontaminate)
+        matched = run_decontaminate(session, annotated.images, config.decontaminate, digests)
+        tasks += [FactsTask("matches", LocateTask(one.stage, one.key)) for one in matched]
+    return tasks
 
 
 def _pages_digest(config: MineConfig) -> str:

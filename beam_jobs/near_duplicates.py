@@ -16,16 +16,25 @@ import numpy as np
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
-from beam_jobs.tables import batches, rows
+from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
+from mining.eligibility import image_fault
 from mining.hamming_search import band_keys, pairs_within
+from mining.mine_config import MineConfig
 from mining.near_duplicate_bucket import meet
 from mining.near_duplicate_rounds import Standing
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig
+from mining.places import ImageFacts
 from schemas.ids import digest
 from schemas.settings import settings_digest
 
 VERSION = "1"
+#: Settings of `mine_pairs` that say which images are usable.
+_RULES = ("min_side", "max_aspect", "max_flatness", "max_nsfw", "generated", "max_generated_score")
+_COLUMNS = [
+    "image_id", "phash", "width", "height", "sketch", "flatness", "format", "animated", "nsfw", "generated",
+    "generated_score",
+]  # fmt: skip
 _HASH = struct.Struct(">IQ")
 #: Open images of one hash that a bucket sees at once, over all shards; a shard sends at least a few.
 _IN_BUCKET, _FROM_SHARD = 1024, 4
@@ -33,17 +42,19 @@ _IN_BUCKET, _FROM_SHARD = 1024, 4
 
 @dataclass(frozen=True)
 class NearHashes:
-    """Hashes of shards of `annotations` that lie near another one, or that several shards have."""
+    """Hashes of shards of `annotations` that lie near another one, or that several shards have. Images that may stand
+    in no pair (by `rules`) are left out: none of them shall survive in the place of another."""
 
     workspace: Workspace
     distance: int
+    rules: MineConfig
     name: str = "near_hashes"
 
     def messages(self, task: LocateTask) -> Iterator[Message]:
         """Each distinct hash of the shard in each of its bands."""
         assert task.number is not None
         own = asker(task.number)
-        for phash in sorted(_hashes(self.workspace, task)):
+        for phash in sorted(_hashes(self.workspace, task, self.rules)):
             value = _HASH.pack(task.number, phash)
             yield from ((key, own, value) for key in band_keys(phash, self.distance))
 
@@ -75,6 +86,7 @@ class NearDuplicateRounds:
 
     workspace: Workspace
     config: NearDuplicatesConfig
+    rules: MineConfig
     #: Open images of one hash that a shard sends at most. It decides how many rounds there are, not the verdict.
     sent: int
     name: str = "near_duplicate_rounds"
@@ -104,15 +116,12 @@ class NearDuplicateRounds:
             for data in answer_map(self.workspace, task.hashes).values()
             for phash in np.frombuffer(data, ">u8")
         }
-        near |= {phash for phash, count in _hashes(self.workspace, task.shard).items() if count > 1}
+        near |= {phash for phash, count in _hashes(self.workspace, task.shard, self.rules).items() if count > 1}
         if not near:
             return
-        manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
-        columns = ["image_id", "phash", "width", "height", "sketch"]
-        for row in rows(self.workspace, manifest, "annotations", columns):
-            phash = int(row["phash"], 16)
-            if phash in near:
-                yield HashedImage(row["image_id"], phash, row["width"] * row["height"], row["sketch"])
+        for image in _usable(self.workspace, task.shard, self.rules):
+            if image.phash in near:
+                yield HashedImage(image.image_id, image.phash, image.area, image.sketch)
 
 
 @dataclass(frozen=True)
@@ -139,19 +148,20 @@ class NearDuplicateSurvivors:
 
 
 def run_near_duplicates(
-    session: Session, annotated: Sequence[Manifest], config: NearDuplicatesConfig
+    session: Session, annotated: Sequence[Manifest], config: NearDuplicatesConfig, rules: MineConfig
 ) -> dict[str, Answers]:
-    """Near duplicates among all images of the shards of `annotations`: for each shard, by its number in `annotated`
+    """Near duplicates among usable images of the shards of `annotations`: for each shard, by its number in `annotated`
     (see `asker`), image id → id of the survivor (32 bytes) for its rejected images. A shard without any has no answers.
 
     `feature_similarity` is not read here: lists of neighbours come from another search
     (`mining.near_duplicates.feature_duplicates_of`).
     """
     workspace = session.workspace
-    basis = basis_of(annotated, settings_digest(config), VERSION)
+    bounds = (str(getattr(rules, name)) for name in _RULES)
+    basis = basis_of(annotated, settings_digest(config), *bounds, VERSION)
     shards = [LocateTask(one.stage, one.key, number) for number, one in enumerate(annotated)]
-    hashes = session.index(NearHashes(workspace, config.distance), shards, basis)
-    step = NearDuplicateRounds(workspace, config, max(_FROM_SHARD, _IN_BUCKET // max(len(shards), 1)))
+    hashes = session.index(NearHashes(workspace, config.distance, rules), shards, basis)
+    step = NearDuplicateRounds(workspace, config, rules, max(_FROM_SHARD, _IN_BUCKET // max(len(shards), 1)))
     done: list[Mapping[str, Answers]] = []
     while True:
         tasks = [
@@ -170,10 +180,14 @@ def _path(answers: Mapping[str, Answers], number: int) -> str | None:
     return found.path if found else None
 
 
-def _hashes(workspace: Workspace, task: LocateTask) -> Counter[int]:
+def _hashes(workspace: Workspace, task: LocateTask, rules: MineConfig) -> Counter[int]:
     """Hash → images of the shard that have it."""
+    return Counter(image.phash for image in _usable(workspace, task, rules))
+
+
+def _usable(workspace: Workspace, task: LocateTask, rules: MineConfig) -> Iterator[ImageFacts]:
     manifest = workspace.manifests(task.job, [task.key])[0]
-    found: Counter[int] = Counter()
-    for batch in batches(workspace, manifest.files.get("annotations", ()), ["phash"]):
-        found.update(int(phash, 16) for phash in batch.column(0).to_pylist())
-    return found
+    for row in rows(workspace, manifest, "annotations", _COLUMNS):
+        image = ImageFacts.from_row(row)
+        if image_fault(image, rules)[0] is None:
+            yield image

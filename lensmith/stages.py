@@ -74,4 +74,11 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
         publication = Publication(
             results.plan.owner, facts(settings, results.plan, preset), lambda: funnel(session.workspace)
         )
-        results.dataset = run_publish(session, results.mined, results.verified, settings.publish_dataset, publication)
+        results.dataset = run_publish(
+            session,
+            results.mined,
+            results.verified,
+            settings.publish_dataset,
+            publication,
+            settings.mine_pairs.decontaminate,
+        )

@@ -7,12 +7,14 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.decontamination.config import DecontaminationConfig
 from mining.instances_config import InstancesConfig
 from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
 from mining.miners.versions_config import VersionsConfig
+from mining.near_duplicates import NearDuplicatesConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
@@ -141,6 +143,12 @@ class MineConfig(BaseModel):
         default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
     )
     max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
+    near_duplicates: NearDuplicatesConfig | None = Field(
+        default=None, description="near duplicates across the whole crawl: one survives; null keeps them all"
+    )
+    decontaminate: DecontaminationConfig = Field(
+        default_factory=DecontaminationConfig, description="benchmarks whose images and texts are dropped"
+    )
     generated: Literal["keep", "drop"] = Field(
         default="keep",
         description="images whose metadata say that a model made them: kept with that on record, or dropped",

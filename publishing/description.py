@@ -53,6 +53,9 @@ class Facts(_Fact):
     people_words: tuple[str, ...] = Field(
         default=(), description="kinds of words about people for which texts were dropped"
     )
+    decontamination: dict[str, Any] = Field(
+        default_factory=dict, description="benchmarks against which images and texts were checked, and thresholds"
+    )
     opt_out: str = Field(default="drop", description="what was done with pages and images that opt out: drop or keep")
 
 
@@ -98,6 +101,11 @@ class Description:
     def blurred(self) -> int:
         """Number of images in which faces were blurred."""
         return sum(one.blurred for one in self.files if one.configuration == "images")
+
+    def in_benchmark(self, unit: str) -> int:
+        """How many of a unit (image, text, triplet) were dropped since they match a benchmark."""
+        found = (one for one in self.funnel["stages"] if one["unit"] == unit)
+        return sum(one["rejected"].get("in_benchmark", 0) for one in found)
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
