@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.instances_config import InstancesConfig
+from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
+from mining.miners.versions_config import VersionsConfig
 from mining.page_sets import MAX_SET_IMAGES
-from mining.scores.filter import PairFilter, check_columns
+from mining.scores.filter import ColumnWindow, check_columns
 
-MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
+MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "instances", "entities", "versions"]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
 #: Columns that every pair has, and those that each score fills.
 _OWN_COLUMNS = ("visual_similarity", "text_similarity")
@@ -25,6 +28,10 @@ SCORE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 #: The miner that sees one page at a time; all others see the whole corpus.
 PAGE_MINER: MinerName = "co_occurrence"
+#: Settings that change nothing on a single page.
+CORPUS_FIELDS = frozenset(
+    ("miners", "quotas", "caps", "search", "scores", "filter", *(set(get_args(MinerName)) - {PAGE_MINER}))
+)
 
 
 class CoOccurrenceConfig(BaseModel):
@@ -189,11 +196,14 @@ class MineConfig(BaseModel):
         default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
     )
     mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    instances: InstancesConfig = Field(default_factory=InstancesConfig, description="settings of the miner `instances`")
+    entities: EntitiesConfig = Field(default_factory=EntitiesConfig, description="settings of the miner `entities`")
+    versions: VersionsConfig = Field(default_factory=VersionsConfig, description="settings of the miner `versions`")
     scores: tuple[ScoreName, ...] = Field(
         default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
     )
-    filter: PairFilter = Field(
-        default_factory=PairFilter,
+    filter: dict[str, ColumnWindow] = Field(
+        default={},
         description="score column → {min, max, missing: keep or drop}: which pairs are kept",
     )
     search: SearchConfig = Field(
@@ -219,5 +229,5 @@ class MineConfig(BaseModel):
     @property
     def whole_corpus(self) -> bool:
         """Whether pairs are decided over the whole corpus, and not page by page."""
-        more = self.quotas, self.caps.given, self.scores, self.filter.root
+        more = self.quotas, self.caps.given, self.scores, self.filter
         return self.miners != (PAGE_MINER,) or any(more)

@@ -9,7 +9,7 @@ from schemas.table import TIMESTAMP, Table, field
 PAGES = Table(
     "pages",
     "pages",
-    1,
+    2,
     pa.schema(
         [
             field("page_id", pa.string(), "hash of address and payload digest", False),
@@ -26,6 +26,11 @@ PAGES = Table(
             field("payload_digest", pa.string(), "hex SHA-256 of the decoded body", False),
             field("charset", pa.string(), "encoding the page was decoded with"),
             field("site", pa.string(), "registrable domain, or host:port for bare addresses", False),
+            field(
+                "alternates",
+                pa.list_(pa.struct([("language", pa.string()), ("url", pa.string())])),
+                "the page in other languages, as its hreflang links state",
+            ),
         ]
     ),
     "one row for each page capture",

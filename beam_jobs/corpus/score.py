@@ -125,7 +125,11 @@ def score_candidates(
         things = session.index(ThingCountsStep(session.workspace), tasks, basis)
     if "hubness" in config.scores:
         hubs = session.index(HubCounts(session.workspace), [*joined, *sources], basis)
-    settings = digest(canonical_json(config.filter.model_dump()), str(config.scores), settings_digest(models))
+    settings = digest(
+        canonical_json({name: one.model_dump() for name, one in config.filter.items()}),
+        str(config.scores),
+        settings_digest(models),
+    )
     job = ScoreJob(session.workspace, config, models, tuple(shards))
     planned = []
     for one in sources:

@@ -35,7 +35,7 @@ def _transformers() -> Any:
     return transformers
 
 
-class _Checkpoint:
+class Checkpoint:
     """A model of the hub (`NAME` or `NAME@REVISION`) or a folder, in float32."""
 
     def __init__(self, name: str, device: str, threads: int) -> None:
@@ -86,7 +86,7 @@ class HubImageEncoder:
     """The image tower of a CLIP- or SigLIP-like model, on centre crops (SigLIP's own processor squeezes instead)."""
 
     def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModel")
         side = getattr(getattr(self._model.config, "vision_config", None), "image_size", None)
         if not hasattr(self._model, "get_image_features") or not isinstance(side, int):
@@ -122,7 +122,7 @@ class HubTextEncoder:
     """The text tower of a CLIP- or SigLIP-like model."""
 
     def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModel")
         if not hasattr(self._model, "get_text_features"):
             raise ConfigurationError(f"{name!r} has no text tower: annotate_images.text_model takes CLIP-like models.")
@@ -155,7 +155,7 @@ class HubCaptioner:
     """An image-to-text model such as BLIP, greedy, one image at a time."""
 
     def __init__(self, name: str, device: str = "cpu", threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModelForImageTextToText")
         self._processor = checkpoint.load("AutoProcessor")
         self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import ConfigurationError
 
@@ -33,17 +33,13 @@ class ColumnWindow(BaseModel):
         return self
 
 
-class PairFilter(RootModel[dict[str, ColumnWindow]]):
-    """Windows over score columns of pairs, by column; a pair is kept if all of them keep it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    root: dict[str, ColumnWindow] = Field(default_factory=dict, description="score column → what is kept of it")
+#: Windows over score columns, by column; a pair is kept if all of them keep it.
+PairFilter = Mapping[str, ColumnWindow]
 
 
 def check_columns(windows: PairFilter, columns: Collection[str]) -> None:
     """Raise ConfigurationError, naming the columns there are, if the filter names another one."""
-    unknown = sorted(set(windows.root) - set(columns))
+    unknown = sorted(set(windows) - set(columns))
     if unknown:
         names = ", ".join(repr(name) for name in unknown)
         there = ", ".join(sorted(columns)) or "none"
@@ -57,8 +53,8 @@ def fault(row: Mapping[str, Any], windows: PairFilter) -> tuple[str, str | None]
     by name. True and false count as 1 and 0. Raises KeyError on a row that lacks a column, which `check_columns` finds
     before, and TypeError on a column that holds no numbers.
     """
-    for column in sorted(windows.root):
-        window, value = windows.root[column], row[column]
+    for column in sorted(windows):
+        window, value = windows[column], row[column]
         if value is None or (isinstance(value, float) and math.isnan(value)):
             if window.missing == "drop":
                 return f"without_{column}", None
