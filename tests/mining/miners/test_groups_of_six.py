@@ -74,14 +74,16 @@ def test_windows_and_steps_hold(scores: list[float], step: float, size: int) -> 
     assert len(members) in (0, size - 1)
     assert all(near[one] in WINDOW for one in members)
     assert all(round(near[one] - near[other], 4) >= step for one, other in pairwise(members))
-    assert len(set((one.query_id, one.target_id) for one in found)) == len(found)
+    assert len({(one.query_id, one.target_id) for one in found}) == len(found)
 
 
 def test_a_share_of_the_images_begins_groups_and_the_same_every_time() -> None:
     miner = GroupsOfSix(GroupsOfSixConfig(firsts=0.25), WINDOW)
     begun = [name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))]
     assert 60 <= len(begun) <= 140
-    assert begun == [name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))]
+    assert begun == [
+        name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))
+    ]
 
 
 def test_an_image_without_features_has_no_group() -> None:
