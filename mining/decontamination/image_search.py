@@ -29,6 +29,8 @@ _BLOCK, _PAIRS = 512, 1 << 14
 #: Above all distances in bits: a match by features comes after any by hash.
 _BY_FEATURES = 1 << 20
 _NONE = 1 << 30
+#: Bits set, more or fewer than half of them, of a hash that tells something.
+_EVEN = 16
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,14 @@ def _near_hashes(
     group: ImageGroup, distinct: UInt64Array, members: _Members, sketches: Int8Array, config: DecontaminationConfig
 ) -> Iterator[_Found]:
     """Pairs whose hashes are near and whose features are not far."""
+    hashes = group.hashes[:, :UNCUT].ravel()
+    telling = np.flatnonzero(tells(hashes))
     # Each of the group's hashes asks: of equal ones all are wanted, since their features differ.
-    met = matches_within(group.hashes[:, :UNCUT].ravel(), distinct, config.hash_distance)
+    met = matches_within(hashes[telling], distinct, config.hash_distance)
     for start in range(0, len(met.queries), _PAIRS):
         piece = slice(start, start + _PAIRS)
         places, queries = members.spread(met.hashes[piece])
-        rows = (met.queries[piece] // UNCUT)[places]
+        rows = (telling[met.queries[piece]] // UNCUT)[places]
         distances = met.distances[piece][places].astype(np.int64)
         for begin in range(0, len(queries), _PAIRS):
             part = slice(begin, begin + _PAIRS)
@@ -136,6 +140,12 @@ def _near_hashes(
             keep = similar >= config.hash_similarity
             bits = distances[part][keep]
             yield _Found(queries[part][keep], rows[part][keep], bits, similar[keep], bits)
+
+
+def tells(hashes: UInt64Array) -> npt.NDArray[np.bool_]:
+    """Whether hashes tell their picture from a blank one. Of a picture with contents half the bits are set, by the
+    hash's definition; few are where most frequencies are nought, as in plain gradients, and blank pictures are near."""
+    return np.abs(np.bitwise_count(hashes).astype(np.int64) - 32) <= _EVEN
 
 
 def _near_features(

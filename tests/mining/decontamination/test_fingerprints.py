@@ -164,3 +164,15 @@ def test_the_cards_facts_name_benchmarks_and_thresholds_and_no_paths(tmp_path):
     }
     assert facts["thresholds"]["hash_distance"] == 4
     assert str(tmp_path) not in json.dumps(facts)
+
+
+def test_the_hash_of_a_plain_gradient_takes_no_blank_picture_for_a_copy(tmp_path):
+    hashes, sketches = made_numbers(3)
+    hashes[0] = 0x80000A0020002000
+    write(tmp_path / "b.parquet", hashes, sketches)
+    fingerprints = opened(tmp_path / "b.parquet", hash_similarity=-1)
+    blank = np.array([0x8000000000000000], np.uint64)
+    assert fingerprints.match_images(blank, np.zeros((1, 64), np.int8)) == [None]
+    # Copies of it are found by features.
+    (copy,) = fingerprints.match_images(hashes[0, :1], sketches[:1])
+    assert (copy.how, copy.distance, copy.image) == ("features", 0, "000000.jpg")
