@@ -102,6 +102,11 @@ class SearchConfig(BaseModel):
     sample: int = Field(
         default=200_000, ge=100, description="images on which an approximate index is trained, chosen by hash"
     )
+    clusters: int = Field(
+        default=1024,
+        ge=1,
+        description="clusters of features that caps.cluster counts by: a power of two, fewer where the corpus is small",
+    )
     measured: int = Field(
         default=200, ge=1, description="images whose neighbours are also sought exactly, to measure the recall"
     )

@@ -75,6 +75,14 @@ def train(sample: Float32Array, plan: IndexPlan) -> bytes:
     return bytes(faiss.serialize_index(index))
 
 
+def cells_of(trained: bytes, vectors: ViewVectors) -> npt.NDArray[np.int64]:
+    """For each vector (n) the number of the cell that lies nearest to it, int64 (n)."""
+    if not len(vectors.ids):
+        return np.zeros(0, np.int64)
+    index = load_faiss().deserialize_index(np.frombuffer(trained, np.uint8))
+    return nearest_cells(_centroids(index), vectors.search, 1)[:, 0]
+
+
 def fill(trained: bytes, vectors: ViewVectors) -> bytes:
     """A trained index with the vectors of one part, as bytes."""
     faiss = load_faiss()

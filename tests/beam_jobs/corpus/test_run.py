@@ -260,3 +260,17 @@ def test_a_corpus_without_texts_is_searched_for_what_it_has(tmp_path, monkeypatc
         own = config("neighbours", search={"exact_up_to": exact, "images_per_part": 40})
         _, found = mined(tmp_path / str(number), packed(ALL, 8), own)
         assert {row["mining_details"].split()[1] for row in found} == {"image", "pattern"}
+
+
+def test_clusters_hold_no_more_pairs_than_their_cap_however_shards_are_packed(tmp_path):
+    settings = config(caps={"cluster": 3}, search={"clusters": 4})
+    session, found = mined(tmp_path / "one", packed(ALL, 8), settings)
+    _, again = mined(tmp_path / "two", packed(ALL, 3), settings)
+    assert pairs_of(found) == pairs_of(again)
+    assert 3 < len(found) <= 12
+    dropped = [
+        row["reason"]
+        for one in session.workspace.manifests("mine_pairs", session.in_force["mine_pairs"])
+        for row in rows(session.workspace, one, "rejected")
+    ]
+    assert dropped.count("cluster_cap") > 100
