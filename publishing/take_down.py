@@ -24,6 +24,7 @@ from schemas.storage import Folder
 _KEYS = (
     "triplet_id",
     "page_url",
+    "target_page_url",
     "query_image_id",
     "target_image_id",
     "query_image_url",
@@ -66,9 +67,9 @@ class _Affected:
         return not (self.triplet_ids.isdisjoint(row["triplet_ids"]) and self.images.isdisjoint(row["images"]))
 
     def covers(self, row: Mapping[str, Any]) -> bool:
-        """Whether a triplet leaves: its page, or one of its images."""
+        """Whether a triplet leaves: one of its pages, or one of its images."""
         named = (row["query_image_id"], row["target_image_id"])
-        return any(one in self.tombstones.image_ids for one in named) or self.tombstones.covers_url(row["page_url"])
+        return any(one in self.tombstones.image_ids for one in named) or self.tombstones.covers_pages(row)
 
 
 def read_list(path: Path) -> Tombstones:
