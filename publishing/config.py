@@ -41,7 +41,9 @@ class ChainsConfig(BaseModel):
     @model_validator(mode="after")
     def _ordered(self) -> ChainsConfig:
         if self.min_turns > self.max_turns:
-            raise ValueError(f"chains of at least {self.min_turns} and at most {self.max_turns} turns: there are none")
+            raise ValueError(
+                f"min_turns ({self.min_turns}) is above max_turns ({self.max_turns}): lower the one or raise the other"
+            )
         return self
 
 
