@@ -9,7 +9,8 @@ from typing import Any
 from beam_jobs.image_places import image_sources
 from beam_jobs.index_step import Answers
 from beam_jobs.locate_images import LocateTask
-from beam_jobs.publish_files import write_files
+from beam_jobs.publish_chains import CHAINS_JOB, run_chains
+from beam_jobs.publish_files import FILES_JOB, write_files
 from beam_jobs.publish_index import (
     ImageSplits,
     NearDuplicates,
@@ -164,9 +165,11 @@ def run_publish(
     check_target(target, publication.owner)
     tombstones = read_tombstones(target, Folder(f"{workspace.path.rstrip('/')}/_work"))
     assigned = _assign(session, mined, verified, config, tombstones, checked or DecontaminationConfig())
-    files = write_files(session, assigned, config)
+    session.let_go("publish_dataset", {FILES_JOB} if config.chains is None else {FILES_JOB, CHAINS_JOB})
+    chained = run_chains(session, assigned, config.chains) if config.chains is not None else []
+    files = write_files(session, assigned, chained, config)
     statistics = DatasetStatistics()
-    for manifest in assigned:
+    for manifest in (*assigned, *chained):
         statistics.merge(DatasetStatistics.from_json(manifest.notes["statistics"]))
     staged = []
     for task, manifest in files:
@@ -198,7 +201,7 @@ def _assign(
     workspace = session.workspace
     sources = image_sources(workspace)
     holders = [workspace.manifests(job, [key])[0] for job, key in sources]
-    settings = settings_digest(config)
+    settings = settings_digest(config.without_chains)
     basis = basis_of([*mined, *holders], settings, VERSION)
     shards = [LocateTask(one.stage, one.key, number) for number, one in enumerate(mined)]
     tasks = [SplitTask(one) for one in shards]

@@ -160,6 +160,7 @@ def _split_row(description: Description, split: str) -> dict[str, Any]:
         "name": split,
         "triplets": sum(one.rows for one in description.of("ids", split)),
         "images": sum(one.rows for one in description.of("images", split)),
+        "chains": sum(one.rows for one in description.of("chains", split)),
         "bytes": sum(one.bytes for one in description.files if one.split == split),
     }
 
@@ -189,6 +190,7 @@ def _tables(statistics: DatasetStatistics) -> list[tuple[str, list[tuple[str, in
         "instruction_words": "Words of the instruction",
         "visual_similarity": "Visual similarity",
         "text_similarity": "Similarity of the two texts",
+        "chain_turns": "Turns of a chain",
     }
     tables = []
     for topic, title in titles.items():
