@@ -131,7 +131,7 @@ PAIR_SCORES: list[tuple[str, pa.DataType, str]] = [
     ("thing_pmi", pa.float32(), "normalised pointwise mutual information of the two texts' things, -1…1"),
     ("query_alignment", pa.float32(), "cosine of the query image with its own text: see mining.scores.alignment"),
     ("target_alignment", pa.float32(), "the same of the target image"),
-    ("query_hubness", pa.int32(), "in how many lists of nearest neighbours the query image stands"),
+    ("query_hubness", pa.int32(), "in how many lists of ten nearest neighbours the query image stands"),
     ("target_hubness", pa.int32(), "the same of the target image"),
 ]
 

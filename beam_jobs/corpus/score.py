@@ -21,6 +21,7 @@ from beam_jobs.thing_counts import ThingCountsStep, ThingsTask, read_thing_count
 from beam_jobs.workspace import Manifest, Workspace
 from mining.annotation import AnnotateConfig, load_text_encoder
 from mining.mine_config import MineConfig
+from mining.miners.make import HUB_NEIGHBOURS
 from mining.scores.filter import fault
 from mining.scores.pair_scores import alignment_scores, hub_scores, text_scores
 from schemas.ids import canonical_json, digest
@@ -35,7 +36,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class HubCounts:
-    """In how many lists of nearest neighbours each image stands (N_k), told to the candidates that show it."""
+    """In how many lists of ten nearest neighbours each image stands (N_k), told to the candidates that show it."""
 
     workspace: Workspace
     name: str = "hub_counts"
@@ -45,7 +46,7 @@ class HubCounts:
         if isinstance(task, Manifest):
             counts: Counter[str] = Counter()
             for _, lists in lists_of(self.workspace, task):
-                counts.update(lists["image"].ids if "image" in lists else ())
+                counts.update(lists["image"].ids[:HUB_NEIGHBOURS] if "image" in lists else ())
             for image_id in sorted(counts):
                 # The key of the group makes equal counts of two groups two messages.
                 yield image_id, "", task.key.encode() + _COUNT.pack(counts[image_id])

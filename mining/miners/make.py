@@ -19,7 +19,7 @@ from mining.miners.versions import Alternates, Versions
 from mining.models.phrase_models import load_phrase_finder
 from mining.windows import ScoreCounts, Window, resolve_window
 
-#: Lists in which hubness is counted are at least so long.
+#: Neighbours of an image among which hubness is counted, whatever else its lists are for.
 HUB_NEIGHBOURS = 10
 #: View → k → the scores that stand in its lists of k neighbours: no miner's quantiles hang on another's k.
 Scores = Mapping[str, Mapping[int, ScoreCounts]]
