@@ -18,44 +18,43 @@ from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
-from mining.eligibility import image_fault
 from mining.hamming_search import band_keys, pairs_within
-from mining.mine_config import MineConfig
 from mining.near_duplicate_bucket import meet
 from mining.near_duplicate_rounds import Standing
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig
-from mining.places import ImageFacts
 from schemas.ids import digest
 from schemas.settings import settings_digest
 
-VERSION = "1"
-#: Settings of `mine_pairs` that say which images are usable.
-_RULES = ("min_side", "max_aspect", "max_flatness", "max_nsfw", "generated", "max_generated_score")
-_COLUMNS = [
-    "image_id", "phash", "width", "height", "sketch", "flatness", "format", "animated", "nsfw", "generated",
-    "generated_score",
-]  # fmt: skip
+VERSION = "2"
+_COLUMNS = ["image_id", "phash", "width", "height", "sketch"]
 _HASH = struct.Struct(">IQ")
+_NONE = Answers(None, "none")
 #: Open images of one hash that a bucket sees at once, over all shards; a shard sends at least a few.
 _IN_BUCKET, _FROM_SHARD = 1024, 4
 
 
 @dataclass(frozen=True)
+class HashTask:
+    """A shard of annotations; `usable`: the answers that name those of its images that take part, where not all do."""
+
+    shard: LocateTask
+    usable: Answers | None = None
+
+
+@dataclass(frozen=True)
 class NearHashes:
-    """Hashes of shards of `annotations` that lie near another one, or that several shards have. Images that may stand
-    in no pair (by `rules`) are left out: none of them shall survive in the place of another."""
+    """Hashes of shards of `annotations` that lie near another one, or that several shards have."""
 
     workspace: Workspace
     distance: int
-    rules: MineConfig
     name: str = "near_hashes"
 
-    def messages(self, task: LocateTask) -> Iterator[Message]:
+    def messages(self, task: HashTask) -> Iterator[Message]:
         """Each distinct hash of the shard in each of its bands."""
-        assert task.number is not None
-        own = asker(task.number)
-        for phash in sorted(_hashes(self.workspace, task, self.rules)):
-            value = _HASH.pack(task.number, phash)
+        assert task.shard.number is not None
+        own = asker(task.shard.number)
+        for phash in sorted(_hashes(self.workspace, task)):
+            value = _HASH.pack(task.shard.number, phash)
             yield from ((key, own, value) for key in band_keys(phash, self.distance))
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -75,9 +74,15 @@ class NearHashes:
 class RoundTask:
     """A shard of annotations with the answers of `NearHashes` and those of the rounds before."""
 
-    shard: LocateTask
+    source: HashTask
     hashes: str | None
     rounds: tuple[str | None, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """Number of the shard."""
+        assert self.source.shard.number is not None
+        return self.source.shard.number
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,13 @@ class NearDuplicateRounds:
 
     workspace: Workspace
     config: NearDuplicatesConfig
-    rules: MineConfig
     #: Open images of one hash that a shard sends at most. It decides how many rounds there are, not the verdict.
     sent: int
     name: str = "near_duplicate_rounds"
 
     def messages(self, task: RoundTask) -> Iterator[Message]:
         """What the shard sends in this round."""
-        assert task.shard.number is not None
-        own = asker(task.shard.number)
+        own = asker(task.number)
         yield from ((key, own, value) for key, value in self.standing(task).messages())
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -104,8 +107,7 @@ class NearDuplicateRounds:
 
     def standing(self, task: RoundTask) -> Standing:
         """The shard after the rounds that are done."""
-        assert task.shard.number is not None
-        known = Standing(task.shard.number, self._images(task), self.config, self.sent)
+        known = Standing(task.number, self._images(task), self.config, self.sent)
         for path in task.rounds:
             known.advance(answer_map(self.workspace, path).values())
         return known
@@ -116,12 +118,9 @@ class NearDuplicateRounds:
             for data in answer_map(self.workspace, task.hashes).values()
             for phash in np.frombuffer(data, ">u8")
         }
-        near |= {phash for phash, count in _hashes(self.workspace, task.shard, self.rules).items() if count > 1}
-        if not near:
-            return
-        for image in _usable(self.workspace, task.shard, self.rules):
-            if image.phash in near:
-                yield HashedImage(image.image_id, image.phash, image.area, image.sketch)
+        near |= {phash for phash, count in _hashes(self.workspace, task.source).items() if count > 1}
+        if near:
+            yield from (image for image in _usable(self.workspace, task.source) if image.phash in near)
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,7 @@ class NearDuplicateSurvivors:
 
     def messages(self, task: RoundTask) -> Iterator[Message]:
         """Rejected images with their survivors."""
-        assert task.shard.number is not None
-        own = asker(task.shard.number)
+        own = asker(task.number)
         # The last round had no answers: whoever was open then survives.
         known = self.rounds.standing(task)
         known.advance(())
@@ -148,20 +146,27 @@ class NearDuplicateSurvivors:
 
 
 def run_near_duplicates(
-    session: Session, annotated: Sequence[Manifest], config: NearDuplicatesConfig, rules: MineConfig
+    session: Session,
+    annotated: Sequence[Manifest],
+    config: NearDuplicatesConfig,
+    usable: Mapping[str, Answers] | None = None,
 ) -> dict[str, Answers]:
-    """Near duplicates among usable images of the shards of `annotations`: for each shard, by its number in `annotated`
+    """Near duplicates among the images of the shards of `annotations`: for each shard, by its number in `annotated`
     (see `asker`), image id → id of the survivor (32 bytes) for its rejected images. A shard without any has no answers.
 
-    `feature_similarity` is not read here: lists of neighbours come from another search
+    `usable`: shard → answers whose keys are the images that take part, for only such shall survive in the place of
+    another; None is all. `feature_similarity` is not read here: lists of neighbours come from another search
     (`mining.near_duplicates.feature_duplicates_of`).
     """
     workspace = session.workspace
-    bounds = (str(getattr(rules, name)) for name in _RULES)
-    basis = basis_of(annotated, settings_digest(config), *bounds, VERSION)
-    shards = [LocateTask(one.stage, one.key, number) for number, one in enumerate(annotated)]
-    hashes = session.index(NearHashes(workspace, config.distance, rules), shards, basis)
-    step = NearDuplicateRounds(workspace, config, rules, max(_FROM_SHARD, _IN_BUCKET // max(len(shards), 1)))
+    told = [] if usable is None else [usable.get(asker(number), _NONE) for number in range(len(annotated))]
+    basis = basis_of(annotated, settings_digest(config), *(one.digest for one in told), VERSION)
+    shards = [
+        HashTask(LocateTask(one.stage, one.key, number), told[number] if told else None)
+        for number, one in enumerate(annotated)
+    ]
+    hashes = session.index(NearHashes(workspace, config.distance), shards, basis)
+    step = NearDuplicateRounds(workspace, config, max(_FROM_SHARD, _IN_BUCKET // max(len(shards), 1)))
     done: list[Mapping[str, Answers]] = []
     while True:
         tasks = [
@@ -180,14 +185,14 @@ def _path(answers: Mapping[str, Answers], number: int) -> str | None:
     return found.path if found else None
 
 
-def _hashes(workspace: Workspace, task: LocateTask, rules: MineConfig) -> Counter[int]:
+def _hashes(workspace: Workspace, task: HashTask) -> Counter[int]:
     """Hash → images of the shard that have it."""
-    return Counter(image.phash for image in _usable(workspace, task, rules))
+    return Counter(image.phash for image in _usable(workspace, task))
 
 
-def _usable(workspace: Workspace, task: LocateTask, rules: MineConfig) -> Iterator[ImageFacts]:
-    manifest = workspace.manifests(task.job, [task.key])[0]
+def _usable(workspace: Workspace, task: HashTask) -> Iterator[HashedImage]:
+    wanted = None if task.usable is None else answer_map(workspace, task.usable.path)
+    manifest = workspace.manifests(task.shard.job, [task.shard.key])[0]
     for row in rows(workspace, manifest, "annotations", _COLUMNS):
-        image = ImageFacts.from_row(row)
-        if image_fault(image, rules)[0] is None:
-            yield image
+        if wanted is None or row["image_id"] in wanted:
+            yield HashedImage(row["image_id"], int(row["phash"], 16), row["width"] * row["height"], row["sketch"])

@@ -21,6 +21,8 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 _MORE_SIZES = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 #: Rows of a table in the card.
 _TOP = 12
+#: The miner whose pairs stand on one page.
+_PAGE_MINER = "co_occurrence"
 _BINNED = ("visual_similarity", "text_similarity")
 
 
@@ -55,6 +57,8 @@ def render_card(description: Description, tombstones: Tombstones | None = None) 
         columns=[(one, _columns(one)) for one in description.configurations],
         tables=_tables(statistics),
         statistics=statistics,
+        # Of a dataset without rows nobody can say more.
+        one_page=set(statistics.counts.get("mining", ())) <= {_PAGE_MINER},
         sites=_distinct(statistics, "hosts"),
         pages=_distinct(statistics, "pages"),
         tombstones=tombstones or Tombstones(),

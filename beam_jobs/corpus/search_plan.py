@@ -103,7 +103,8 @@ def search_corpus(
         if k >= images:
             raise ConfigurationError(
                 f"{k} nearest neighbours are asked for in the view {view}, and the corpus has {images} images: lower k "
-                "(or last_rank) of the miners, or mine a larger corpus."
+                "of the miners (last_rank of mid_rank, neighbours of instances; the score hubness takes 10), or mine a "
+                "larger corpus."
             )
     plans = _plans(session, groups, views, config, models, images)
     searches: dict[int, list[Shard]] = {group.number: [] for group in groups}
