@@ -10,6 +10,7 @@ import numpy as np
 
 from beam_jobs.annotate_images import Annotated
 from beam_jobs.archived_robots import ArchivedRobots
+from beam_jobs.corpus.guided import GuideModel
 from beam_jobs.corpus.images import PAGES_JOB
 from beam_jobs.corpus.run import run_corpus
 from beam_jobs.index_step import Answers, answer_map
@@ -178,11 +179,12 @@ def run_mine(
     config: MineConfig,
     agent: str,
     models: AnnotateConfig | None = None,
+    guide: GuideModel | None = None,
 ) -> list[Manifest]:
     """Mine all pages; a manifest for each extraction shard, in the order of their plan; where pairs are decided over
     the whole corpus, one for each source of candidates.
 
-    `models`: what annotated."""
+    `models`: what annotated; `guide`: the model of a round of `hard_rounds`."""
     workspace = session.workspace
     basis = basis_of([*extracted, *fetched, *annotated.images])
     numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
@@ -219,7 +221,7 @@ def run_mine(
     if not config.whole_corpus:
         session.let_go("mine_pairs", ())
         return pages
-    mined = run_corpus(session, extracted, pages, config, models or AnnotateConfig())
+    mined = run_corpus(session, extracted, pages, config, models or AnnotateConfig(), guide)
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 
