@@ -127,7 +127,7 @@ def test_the_round_stands_in_run_json_and_the_card(guided):
     about = json.loads((guided / "out" / "run.json").read_text())
     assert [entry["model"] for entry in about["guided_by"]] == [one.model]
     card = (guided / "out" / "dataset" / "README.md").read_text()
-    assert f"| hard_rounds, round 1 | a fusion retriever | {one.model} |" in card
+    assert f"| answers whose mistakes were mined, round 1 | a fusion retriever | {one.model} |" in card
     assert str(guided) not in card
     assert "--guided-by MODEL_OF_ROUND_1 --extend" in card
 
