@@ -138,7 +138,11 @@ def round_models(rounds: Sequence[Round], config: MineConfig) -> list[ModelFact]
     """What the card says of the models whose mistakes were mined."""
     last = config.hard_rounds.rounds
     return [
-        ModelFact(role=f"answers whose mistakes were mined, round {one.number}", name=f"a {one.name} retriever", revision=one.model)
+        ModelFact(
+            role=f"answers whose mistakes were mined, round {one.number}",
+            name=f"a {one.name} retriever",
+            revision=one.model,
+        )
         for one in rounds
         if last is None or one.number <= last
     ]
