@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from beam_jobs.annotate_images import Annotated
+from beam_jobs.corpus.guided import GuideModel
 from beam_jobs.corpus.images import PAGES_JOB
 from beam_jobs.corpus.run import run_corpus
 from beam_jobs.index_step import Answers, answer_map
@@ -88,11 +89,12 @@ def run_mine(
     config: MineConfig,
     agent: str,
     models: AnnotateConfig | None = None,
+    guide: GuideModel | None = None,
 ) -> list[Manifest]:
     """Mine all pages; a manifest for each extraction shard, in the order of their plan; where pairs are decided over
     the whole corpus, one for each source of candidates.
 
-    `models`: what annotated."""
+    `models`: what annotated; `guide`: the model of a round of `hard_rounds`."""
     workspace = session.workspace
     basis = basis_of([*extracted, *fetched, *annotated.images])
     numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
@@ -137,7 +139,7 @@ def run_mine(
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
     mined = session.shards(job, shards)
     if config.whole_corpus:
-        mined = run_corpus(session, extracted, mined, config, models or AnnotateConfig())
+        mined = run_corpus(session, extracted, mined, config, models or AnnotateConfig(), guide)
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from beam_jobs.image_places import ImagePlace, image_sources
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import asker
 from beam_jobs.tables import batches, rows, rows_at
-from beam_jobs.workspace import Workspace
+from beam_jobs.workspace import Manifest, Workspace
 from publishing.config import PublishConfig
 from publishing.splits import phash_bands, split_of_unit, split_unit, strictest, strictest_of_near_duplicates
 from schemas.published import SPLITS
@@ -60,7 +61,7 @@ class ImageSplits:
             assert task.shard.number is not None
             own = asker(task.shard.number)
             told: dict[str, set[str]] = {}
-            for row in rows(self.workspace, manifest, "eligible", ["image_id", "site", "page_url"]):
+            for row in shown_rows(self.workspace, manifest, ["image_id", "site", "page_url"]):
                 unit = split_unit(self.config, row["site"], row["page_url"])
                 split = split_of_unit(self.config.seed, unit, self.config.shares)
                 told.setdefault(row["image_id"], set()).add(split)
@@ -114,9 +115,8 @@ class NearDuplicates:
         own = asker(task.shard.number)
         manifest = self.workspace.manifests(task.shard.job, [task.shard.key])[0]
         known = splits_of(published_images(self.workspace, task.answers), moved_images(self.workspace, task.moved))
-        hashes = {
-            row["image_id"]: row["phash"] for row in rows(self.workspace, manifest, "eligible", ["image_id", "phash"])
-        }
+        found = shown_rows(self.workspace, manifest, ["image_id", "phash"])
+        hashes = {row["image_id"]: row["phash"] for row in found}
         for image_id in sorted(hashes.keys() & known.keys()):
             split = bytes([SPLITS.index(known[image_id])])
             for band in phash_bands(hashes[image_id]):
@@ -174,6 +174,12 @@ class ImageRow:
         license_text, _, url = data[_PLACE_SIZE + 1 :].partition(b"\x1f")
         place = ImagePlace.unpack(data[:_PLACE_SIZE])
         return cls(image_id, place, url.decode("utf-8", "surrogatepass") or None, license_text.decode() or None)
+
+
+def shown_rows(workspace: Workspace, manifest: Manifest, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Rows of `eligible` of a shard of pairs, and those of other pages that its hard negatives name."""
+    yield from rows(workspace, manifest, "eligible", columns)
+    yield from rows(workspace, manifest, "negative_images", columns)
 
 
 def published_images(workspace: Workspace, path: str | None) -> dict[str, PublishedImage]:

@@ -33,6 +33,15 @@ Extend = Annotated[
 Retry = Annotated[
     str | None, typer.Option("--retry", help="'failed' tries failed and deferred units again.", show_default="none")
 ]
+GuidedBy = Annotated[
+    Path | None,
+    typer.Option(
+        "--guided-by",
+        help="Folder of a model that was trained on this output folder's dataset: what it answers wrongly is mined "
+        "too; with --extend.",
+        show_default="none",
+    ),
+]
 Base = Annotated[
     str | None, typer.Option("--base", help="Address before each line of a path list.", show_default="none")
 ]
@@ -123,10 +132,13 @@ SETTINGS = ("opt_out", "allow_host", "no_fetch", "max_failed", "generations", "m
 INPUT_OPTIONS = ("input", "base", "sample", "seed")
 #: Options of `run` that say what models are asked: of the stages only those that ask have them.
 ASKING_OPTIONS = ("generations", "max_requests", "max_cost")
+#: Options of `run` that only the stage has that mines.
+MINING_OPTIONS = ("guided_by",)
 #: Stages that ask models, in their order.
 ASKING_STAGES = ("write_instructions", "verify_triplets")
 
 
 def dropped_options(stage: str, first: str) -> tuple[str, ...]:
     """The options of `run` that the command of a stage has not."""
-    return (() if stage == first else INPUT_OPTIONS) + (() if stage in ASKING_STAGES else ASKING_OPTIONS)
+    inputs, asking = () if stage == first else INPUT_OPTIONS, () if stage in ASKING_STAGES else ASKING_OPTIONS
+    return inputs + asking + (() if stage == "mine_pairs" else MINING_OPTIONS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from beam_jobs.corpus.rounds import Round
+from lensmith.guide import round_models
 from lensmith.output_folder import InputPlan
 from lensmith.settings import Settings
 from lensmith.version import VERSION
@@ -26,17 +28,23 @@ _PACKAGED = {
 _SOURCES = 50
 
 
-def facts(settings: Settings, plan: InputPlan, preset: str) -> Facts:
-    """Facts of a run that depend on inputs and settings only: no clock, host, path or worker."""
+def facts(settings: Settings, plan: InputPlan, preset: str, rounds: Sequence[Round] = ()) -> Facts:
+    """Facts of a run that depend on inputs and settings only: no clock, host, path or worker. `rounds`: those in which
+    trained models guided it."""
+    guides = round_models(rounds, settings.mine_pairs)
+    command = f"lensmith run --preset {preset} --input ARCHIVES --output OUT"
     names = sorted({one.name for one in plan.archives})
     sources = tuple(names) if len(names) <= _SOURCES else (*names[:_SOURCES], f"and {len(names) - _SOURCES} more")
     return Facts(
         version=VERSION,
         preset=preset,
         sources=sources,
-        models=_models(settings),
+        models=(*_models(settings), *guides),
         prompts=tuple(_prompts(settings)),
-        commands=(f"lensmith run --preset {preset} --input ARCHIVES --output OUT",),
+        commands=(
+            command,
+            *(f"{command} --guided-by MODEL_OF_ROUND_{number + 1} --extend" for number in range(len(guides))),
+        ),
         configuration=deciding_fields(settings),
         people_words=settings.write_instructions.filters.people_words,
         decontamination=_decontamination(settings.mine_pairs.decontaminate),

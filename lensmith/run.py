@@ -20,8 +20,8 @@ from beam_jobs.workspace import Workspace
 from lensmith.cleaning import clean
 from lensmith.costs import keep_prices
 from lensmith.funnel import check_budget, write_funnel
+from lensmith.guide import check_guide, guide_model, rounds_said, with_rounds
 from lensmith.output_folder import (
-    InputPlan,
     OutputFolder,
     exclusive,
     is_output,
@@ -54,6 +54,7 @@ class RunOptions:
     until: str = STAGES[-1]
     force: tuple[str, ...] = ()
     extend: bool = False
+    guided_by: str | None = None
     retry: str | None = None
     beam: tuple[str, ...] = ()
     preset: str = "local"
@@ -85,19 +86,23 @@ def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     prices = load_prices(settings.write_instructions.prices)
     archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)
     workspace = workspace_at(options.output)
+    guide = None
+    if options.guided_by is not None:
+        guide = guide_model(options.guided_by)
+        check_guide(workspace, options.extend)
     if not archives and not is_output(workspace):
         if options.since == STAGES[0]:
             raise ConfigurationError("no input: name crawl archives with --input, as paths, globs or addresses.")
         raise ConfigurationError(f"{options.output} has no pages yet: run extract-pages with --input first.")
     output = open_output(workspace, settings.run.shard_bytes, settings.run.host_buckets)
-    settings = _as_fixed(settings, output, console)
+    settings = with_rounds(_as_fixed(settings, output, console), workspace, guide is not None)
     with exclusive(workspace):
         keep_prices(workspace, prices)
         plan = plan_inputs(workspace, output, archives, options.extend) if archives else stored_plan(workspace)
         session = Session(workspace, engine, forced, options.retry is not None, working)
         session.progress.say = lambda text: console.print(text, highlight=False, soft_wrap=True)
         try:
-            return _run(options, settings, session, plan, output.buckets, console)
+            return _run(options, settings, session, Results(plan, output.buckets, guide), console)
         except KeyboardInterrupt:
             raise StoppedError("stopped; the same command goes on from here.") from None
 
@@ -129,12 +134,9 @@ def _as_fixed(settings: Settings, output: OutputFolder, console: Console) -> Set
     return settings.model_copy(update={"run": settings.run.model_copy(update=fixed)})
 
 
-def _run(
-    options: RunOptions, settings: Settings, session: Session, plan: InputPlan, buckets: int, console: Console
-) -> Results:
+def _run(options: RunOptions, settings: Settings, session: Session, results: Results, console: Console) -> Results:
     workspace = session.workspace
     record = _Record(options, settings, workspace, session)
-    results = Results(plan, buckets)
     session.force()
     try:
         with Watch(workspace, console) as watch:
@@ -184,6 +186,7 @@ class _Record:
             "seconds": round(time.time() - self.began, 1),
             "stages": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
             "shards_worked": self.session.worked,
+            "guided_by": rounds_said(self.workspace),
             "host": socket.gethostname(),
             "python": platform.python_version(),
             "platform": platform.platform(),

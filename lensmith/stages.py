@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from beam_jobs.annotate_images import Annotated, run_annotate
 from beam_jobs.chain_run import ChainRun
+from beam_jobs.corpus.guided import GuideModel
+from beam_jobs.corpus.rounds import stored_rounds
 from beam_jobs.extract_pages import run_extract
 from beam_jobs.fetch_images import run_fetch
 from beam_jobs.mine_pairs import run_mine
@@ -28,6 +30,8 @@ class Results:
 
     plan: InputPlan
     buckets: int
+    #: The model whose mistakes are mined.
+    guide: GuideModel | None = None
     extracted: Sequence[Manifest] = ()
     fetched: Sequence[Manifest] = ()
     annotated: Annotated = field(default_factory=lambda: Annotated((), (), {}))
@@ -55,6 +59,7 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             settings.mine_pairs,
             settings.extract_pages.agent,
             settings.annotate_images,
+            results.guide,
         )
     elif stage == "write_instructions":
         results.written, results.writing = run_write(
@@ -71,9 +76,8 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             results.writing,
         )
     elif stage == "publish_dataset":
-        publication = Publication(
-            results.plan.owner, facts(settings, results.plan, preset), lambda: funnel(session.workspace)
-        )
+        about = facts(settings, results.plan, preset, stored_rounds(session.workspace))
+        publication = Publication(results.plan.owner, about, lambda: funnel(session.workspace))
         results.dataset = run_publish(
             session,
             results.mined,

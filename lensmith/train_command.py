@@ -13,7 +13,7 @@ from rich.console import Console
 from schemas.errors import ConfigurationError, MissingPackageError
 
 #: Packages that training needs and that may be missing.
-_NEEDED = frozenset({"torch", "transformers", "accelerate", "safetensors", "tokenizers"})
+NEEDED = frozenset({"torch", "transformers", "accelerate", "safetensors", "tokenizers"})
 
 
 def train_on(
@@ -32,7 +32,7 @@ def train_on(
         from training.run import train
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _NEEDED:
+        if package not in NEEDED:
             raise
         raise MissingPackageError(package, "train", "training") from error
     train(dataset, output, train_config(settings), surroundings(say, console), resume)

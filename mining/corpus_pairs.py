@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ def corpus_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: M
 
     The pair belongs to the query image's page. A licence is stated only where both pages state the same."""
     query, target = places[found["query_image_id"]], places[found["target_image_id"]]
-    facts, goal = _facts(query), _facts(target)
+    facts, goal = place_facts(query), place_facts(target)
     apart = query["page_id"] != target["page_id"]
     visual = cosines(sketch_matrix([query["sketch"]]), sketch_matrix([target["sketch"]]))[0, 0]
     text = text_similarities([_embedding(query), _embedding(target)])[0, 1]
-    pool = make_pool(_facts(places[one]) for one in found["negatives"] if one in places)
+    pool = make_pool(place_facts(places[one]) for one in found["negatives"] if one in places)
     said = (query["text"] or "").casefold().split(), (target["text"] or "").casefold().split()
     return {
         "pair_id": pair_id(query["page_id"], query["image_id"], target["image_id"]),
@@ -66,8 +66,17 @@ def corpus_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: M
 
 def near_duplicate_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: MineConfig) -> bool:
     """Whether query and target of a row of `found` look the same."""
-    query, target = (_facts(places[found[f"{side}_image_id"]]) for side in ("query", "target"))
+    query, target = (place_facts(places[found[f"{side}_image_id"]]) for side in ("query", "target"))
     return bool(near_duplicates(query, [target], config).any())
+
+
+def harder(row: Mapping[str, Any], wrong: Collection[str], config: MineConfig) -> list[str]:
+    """The hard negatives of a row of `candidates`: the query image, then a model's `wrong` answers to the pair, hardest
+    first, then those that it has, no more than the settings allow."""
+    first, *others = row["hard_negatives"]
+    ends = (row["query_image_id"], row["target_image_id"])
+    asked = dict.fromkeys(one for one in (*wrong, *others) if one not in ends)
+    return [first, *list(asked)[: config.hard_negatives.count]]
 
 
 def page_of_pairs(
@@ -84,7 +93,8 @@ def page_of_pairs(
     return rows
 
 
-def _facts(place: Place) -> ImageFacts:
+def place_facts(place: Place) -> ImageFacts:
+    """What comparing images needs of a row of `eligible`."""
     return ImageFacts(place["image_id"], place["width"], place["height"], int(place["phash"], 16), 0.0, place["sketch"])
 
 

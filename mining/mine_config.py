@@ -11,6 +11,7 @@ from mining.decontamination.config import DecontaminationConfig
 from mining.instances_config import InstancesConfig
 from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
+from mining.miners.hard_rounds_config import HardRoundsConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
 from mining.miners.versions_config import VersionsConfig
@@ -18,7 +19,16 @@ from mining.near_duplicates import NearDuplicatesConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
-MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "instances", "entities", "versions"]
+MinerName = Literal[
+    "co_occurrence",
+    "groups_of_six",
+    "neighbours",
+    "mid_rank",
+    "instances",
+    "entities",
+    "versions",
+    "hard_rounds",
+]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
 #: Columns that every pair has, and those that each score fills.
 _OWN_COLUMNS = ("visual_similarity", "text_similarity")
@@ -222,6 +232,9 @@ class MineConfig(BaseModel):
     instances: InstancesConfig = Field(default_factory=InstancesConfig, description="settings of the miner `instances`")
     entities: EntitiesConfig = Field(default_factory=EntitiesConfig, description="settings of the miner `entities`")
     versions: VersionsConfig = Field(default_factory=VersionsConfig, description="settings of the miner `versions`")
+    hard_rounds: HardRoundsConfig = Field(
+        default_factory=HardRoundsConfig, description="settings of the miner `hard_rounds` (`lensmith run --guided-by`)"
+    )
     scores: tuple[ScoreName, ...] = Field(
         default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
     )

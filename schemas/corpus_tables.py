@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.crawl_tables import PAIRS
+from schemas.crawl_tables import ELIGIBLE, PAIRS
 from schemas.table import Table, field
 
 CANDIDATES = Table(
@@ -62,4 +62,63 @@ MEETINGS = Table(
         ]
     ),
     "the keys of a shard's images, at the places that stand for them",
+)
+
+MODEL_VECTORS = Table(
+    "model_vectors",
+    "_work/side/model_vectors",
+    1,
+    pa.schema(
+        [
+            field("image_id", pa.string(), "an image of the train split, or the query image of a triplet", False),
+            field("target_image_id", pa.string(), "the triplet's target; null for an image alone"),
+            field("text", pa.string(), "the triplet's instruction; null for an image alone"),
+            field("vector", pa.list_(pa.float32()), "what the guiding model makes of it, unit length", False),
+        ]
+    ),
+    "images and queries of the train split as a trained model embeds them; images first, both sorted",
+)
+
+RANKINGS = Table(
+    "rankings",
+    "_work/side/rankings",
+    1,
+    pa.schema(
+        [
+            field("query_image_id", pa.string(), "the query image of a train triplet", False),
+            field("target_image_id", pa.string(), "its target", False),
+            field("text", pa.string(), "its instruction", False),
+            field("target_score", pa.float32(), "the model's cosine of the query with the target", False),
+            field(
+                "answers", pa.list_(pa.string()), "the nearest images, nearest first, without the query image", False
+            ),
+            field("scores", pa.list_(pa.float32()), "their cosines, rounded to 4 decimals", False),
+        ]
+    ),
+    "how a trained model answers train triplets",
+)
+
+MISTAKES = Table(
+    "mistakes",
+    "_work/side/mistakes",
+    1,
+    pa.schema(
+        [
+            field("query_image_id", pa.string(), "the query image of a pair", False),
+            field("target_image_id", pa.string(), "its target, which was not the first answer", False),
+            field("round", pa.int32(), "number of the round, from 1", False),
+            field("rank", pa.int32(), "the target's rank", False),
+            field("negatives", pa.list_(pa.string()), "wrong answers that become hard negatives of the pair", False),
+            field("places", pa.list_(pa.binary()), "where the rows of `eligible` of these lie", False),
+        ]
+    ),
+    "pairs that a trained model answers wrongly",
+)
+
+NEGATIVE_IMAGES = Table(
+    "negative_images",
+    "_work/side/negative_images",
+    1,
+    ELIGIBLE.schema,
+    "images of other pages that hard negatives name, at the places that stand for them",
 )

@@ -105,6 +105,18 @@ class ObjectDetector(Protocol):
 
 
 @runtime_checkable
+class ComposedEncoder(Protocol):
+    """A retriever: images, and images with texts, in one space."""
+
+    name: str
+    revision: str
+
+    def encode(self, files: Mapping[str, bytes], items: Sequence[tuple[str, str]]) -> Float32Array:
+        """Items (image id, text; "" is the image alone) → unit vectors float32 (n, d); `files`: image id → its encoded
+        file, of every image that an item names."""
+
+
+@runtime_checkable
 class InstructionWriter(Protocol):
     """Chat requests to answers. One bad request never spoils another: its answer carries the error."""
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.corpus_tables import CANDIDATES, FOUND, MEETINGS, NEIGHBOURS
+from schemas.corpus_tables import (
+    CANDIDATES,
+    FOUND,
+    MEETINGS,
+    MISTAKES,
+    MODEL_VECTORS,
+    NEGATIVE_IMAGES,
+    NEIGHBOURS,
+    RANKINGS,
+)
 from schemas.crawl_tables import (
     ANNOTATIONS,
     ELIGIBLE,
@@ -165,6 +174,10 @@ TABLES: dict[str, Table] = {
         MEETINGS,
         FOUND,
         MATCHES,
+        MODEL_VECTORS,
+        RANKINGS,
+        MISTAKES,
+        NEGATIVE_IMAGES,
         GENERATIONS,
         BATCH_REQUESTS,
         CHOICES,

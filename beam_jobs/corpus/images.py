@@ -103,18 +103,21 @@ def standing_places(workspace: Workspace, shard: PagesShard) -> dict[str, tuple[
 
 @dataclass(frozen=True)
 class Asking:
-    """A source of found pairs that asks for the places of the images that it names, or for other facts of them."""
+    """A source of found pairs that asks for the places of the images that it names, or for other facts of them.
+    `table` is where the pairs stand, `listed` its column of further images."""
 
     number: int
     job: str
     key: str
+    table: str = "found"
+    listed: str = "negatives"
 
 
 def named_images(workspace: Workspace, source: Asking) -> Iterator[str]:
     """Ids of the images that a source's pairs name, negatives among them; repeated."""
-    columns = ["query_image_id", "target_image_id", "negatives"]
-    for row in rows(workspace, workspace.manifests(source.job, [source.key])[0], "found", columns):
-        yield from (row["query_image_id"], row["target_image_id"], *row["negatives"])
+    columns = ["query_image_id", "target_image_id", source.listed]
+    for row in rows(workspace, workspace.manifests(source.job, [source.key])[0], source.table, columns):
+        yield from (row["query_image_id"], row["target_image_id"], *row[source.listed])
 
 
 @dataclass(frozen=True)
@@ -147,11 +150,18 @@ def read_places(
     workspace: Workspace, shards: Sequence[PagesShard], answers: Answers | None, wanted: set[str] | None = None
 ) -> Mapping[str, Place]:
     """Image id → its row of `eligible`, from the answers of `CorpusPlaces`; of `wanted` images, None is all."""
+    told = answer_map(workspace, answers.path if answers else None)
+    return rows_of_places(workspace, shards, {one: told[one] for one in told if wanted is None or one in wanted})
+
+
+def rows_of_places(
+    workspace: Workspace, shards: Sequence[PagesShard], told: Mapping[str, bytes]
+) -> Mapping[str, Place]:
+    """Image id → its row of `eligible`; `told`: image id → where that lies, as `CorpusPlaces` answers."""
     located: dict[tuple[int, int], dict[int, str]] = {}
-    for image_id, value in answer_map(workspace, answers.path if answers else None).items():
-        if wanted is None or image_id in wanted:
-            shard, file, row = _ROW.unpack(value)
-            located.setdefault((shard, file), {})[row] = image_id
+    for image_id, value in told.items():
+        shard, file, row = _ROW.unpack(value)
+        located.setdefault((shard, file), {})[row] = image_id
     found: dict[str, Place] = {}
     for (number, file), at in sorted(located.items()):
         data = shards[number].manifest(workspace).files["eligible"][file]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from beam_jobs.corpus.choose import judged
+from beam_jobs.corpus.choose import judged, pair_key
 from beam_jobs.corpus.compose import Source
-from beam_jobs.corpus.images import PAGES_JOB, PagesShard, read_places
+from beam_jobs.corpus.images import PAGES_JOB, PagesShard, read_places, rows_of_places
+from beam_jobs.corpus.mistakes import pair_negatives
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
-from mining.corpus_pairs import page_of_pairs
+from mining.corpus_pairs import harder, page_of_pairs
 from mining.mine_config import MineConfig
 
 VERSION = "2"
@@ -42,14 +43,22 @@ class ChosenPairs:
                 writer.rejected("pair", reason, id=row["pair_id"], url=row["page_url"], detail=row["mining_details"])
                 continue
             kept.append({**row, "mining": row.get("found_by", row["mining"])})
+        wrong = pair_negatives(self.workspace, source)
+        for row in kept:
+            told = wrong.get(pair_key(row), {})
+            row["hard_negatives"] = harder(row, told, self.config)
         writer.kept("pair", len(kept))
         writer.out("pair", len(kept))
         kept.sort(key=lambda row: (row["page_id"], row["pair_id"]))
         for row in kept:
             row.pop("found_by", None)
             writer.row("pairs", row)
-        for row in self._eligible(source, kept):
-            writer.row("eligible", row)
+        shown: dict[str, set[str]] = {}
+        for place in self._eligible(source, kept):
+            writer.row("eligible", place)
+            shown.setdefault(place["page_id"], set()).add(place["image_id"])
+        for place in self._elsewhere(kept, wrong, shown):
+            writer.row("negative_images", place)
 
     def _eligible(self, source: Source, kept: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
         """Images of the pages of the pairs that are left, pages in the order of the pairs."""
@@ -62,3 +71,19 @@ class ChosenPairs:
         places = read_places(self.workspace, self.shards, source.places, named)
         for page_id, pairs in groupby(kept, key=lambda row: str(row["page_id"])):
             yield from page_of_pairs(page_id, list(pairs), places)
+
+    def _elsewhere(
+        self,
+        kept: list[dict[str, Any]],
+        wrong: Mapping[str, Mapping[str, bytes]],
+        shown: Mapping[str, Collection[str]],
+    ) -> Iterable[Mapping[str, Any]]:
+        """The wrong answers of a model that the page of their pair does not show, each once, sorted by id: publishing
+        asks which split they are in, and nothing else must take them for images of the page."""
+        places: dict[str, bytes] = {}
+        for row in kept:
+            told = wrong.get(pair_key(row), {})
+            named = set(row["hard_negatives"]) - set(shown.get(row["page_id"], ()))
+            places |= {one: place for one, place in told.items() if one in named}
+        found = rows_of_places(self.workspace, self.shards, places)
+        yield from (found[one] for one in sorted(found))

@@ -12,11 +12,14 @@ from beam_jobs.corpus.compose import ComposeJob, Source
 from beam_jobs.corpus.find import VERSION as FIND_VERSION
 from beam_jobs.corpus.find import FindJob
 from beam_jobs.corpus.groups import Group, plan_groups
+from beam_jobs.corpus.guided import GuideModel
 from beam_jobs.corpus.images import PAGES_JOB, Asking, CorpusPlaces, PagesShard, corpus_images
 from beam_jobs.corpus.instances import find_instances
 from beam_jobs.corpus.meet import run_meetings
+from beam_jobs.corpus.mistakes import MistakeNegatives, find_mistakes
 from beam_jobs.corpus.publish_pairs import VERSION as PAIRS_VERSION
 from beam_jobs.corpus.publish_pairs import ChosenPairs
+from beam_jobs.corpus.rounds import run_rounds, stored_rounds
 from beam_jobs.corpus.score import score_candidates
 from beam_jobs.corpus.search_plan import Lists, search_corpus
 from beam_jobs.index_step import Answers, IndexStep, answer_map
@@ -25,6 +28,7 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
 from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
+from mining.miners.hard_rounds import HardRounds
 from mining.miners.instances import Instances
 from mining.miners.make import final_window, meeting_miners, neighbour_miners, wanted_views
 from schemas.errors import ConfigurationError
@@ -40,8 +44,10 @@ def run_corpus(
     pages: Sequence[Manifest],
     config: MineConfig,
     models: AnnotateConfig,
+    guide: GuideModel | None = None,
 ) -> list[Manifest]:
-    """The pairs of all miners; a manifest for each source of candidates. `models`: what made the vectors."""
+    """The pairs of all miners; a manifest for each source of candidates. `models`: what made the vectors; `guide`: the
+    model of a round of `hard_rounds`."""
     basis = basis_of(pages)
     shards = corpus_images(session, pages, basis)
     lists = _lists(session, shards, config, models)
@@ -50,11 +56,14 @@ def run_corpus(
         found += find_instances(session, lists, config)
     if meeting_miners(config):
         found += run_meetings(session, extracted, shards, config, models)
+    rounds = run_rounds(session, guide, config.hard_rounds) if HardRounds.name in config.miners else []
+    mistakes = find_mistakes(session, shards, rounds, config, basis) if rounds else []
+    found += mistakes
     sources = [Source(one.number, PAGES_JOB, one.key, one.digest, one.key) for one in shards]
     sources += _compose(session, shards, found, config, basis, len(sources))
     if config.scores or config.filter:
         sources = score_candidates(session, shards, sources, lists.joined if lists else (), config, models)
-    return _choose(session, shards, sources, config, models)
+    return _choose(session, shards, sources, config, models, mistakes)
 
 
 def _lists(session: Session, shards: Sequence[PagesShard], config: MineConfig, models: AnnotateConfig) -> Lists | None:
@@ -118,6 +127,7 @@ def _choose(
     sources: Sequence[Source],
     config: MineConfig,
     models: AnnotateConfig,
+    mistakes: Sequence[Manifest],
 ) -> list[Manifest]:
     workspace = session.workspace
     settings = digest(settings_digest(config.caps), str(config.miners), str(sorted(config.quotas.items())))
@@ -132,6 +142,10 @@ def _choose(
         chosen = _known(session, Cap(workspace, config, cap, count, steps), chosen, basis)
         steps = (*steps, cap)
     quotas = _quotas(session, config, chosen, steps, basis)
+    if mistakes:
+        step = MistakeNegatives(workspace, config.hard_negatives.count)
+        answers = session.index(step, [*mistakes, *chosen], digest(basis_of(mistakes), basis, str(step.count)))
+        chosen = [_told(one, step.name, answers) for one in chosen]
     job = ChosenPairs(workspace, config, tuple(shards), quotas)
     planned = []
     for one in chosen:
@@ -150,7 +164,12 @@ def _known(
 ) -> list[Source]:
     """The sources with the answers of one more step; `tellers` are what tells beside them."""
     answers = session.index(step, [*tellers, *sources], basis)
-    return [replace(one, known=(*one.known, (step.name, answers.get(asker(one.number), _NONE)))) for one in sources]
+    return [_told(one, step.name, answers) for one in sources]
+
+
+def _told(source: Source, step: str, answers: Mapping[str, Answers]) -> Source:
+    """A source with its answers of one more step."""
+    return replace(source, known=(*source.known, (step, answers.get(asker(source.number), _NONE))))
 
 
 def _quotas(
@@ -175,7 +194,7 @@ def _say_unfilled(session: Session, config: MineConfig, counts: Mapping[str, byt
     """A quota that a miner cannot fill is said; one of which it gives nothing at all is a fault."""
     for name, quota in config.quotas.items():
         have = sum(int.from_bytes(value, "little") for key, value in counts.items() if key.split(" ")[0] == name)
-        if not have:
+        if not have and (name != HardRounds.name or stored_rounds(session.workspace)):
             raise ConfigurationError(
                 f"the quota of {name} is {quota} pairs, and it finds none in this corpus: widen its windows or caps, "
                 "or take it out of mine_pairs.miners."
