@@ -26,6 +26,8 @@ _ROW = struct.Struct(">Q")
 _PRIORITY = struct.Struct(">Q")
 _COUNT = struct.Struct("<Q")
 _DETAILS = 200
+#: The two boxes of an object: x, y, width, height of each.
+_BOXES = struct.Struct("<8f")
 #: The asker to whom the counts of quotas go: the run itself.
 QUOTA = "quota"
 _BUCKET_BITS = 52
@@ -53,7 +55,7 @@ class Winners:
             order, page_id, words = rank(row, self.config.miners)
             details = (row["mining_details"] or "").encode()[:_DETAILS].decode("utf-8", "ignore").encode()
             packed = _RANK.pack(order, bytes.fromhex(page_id), bytes.fromhex(words), task.number, number)
-            yield pair_key(row), own, packed + details
+            yield pair_key(row), own, packed + _pack_boxes(row) + details
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """To the shard whose row stands: which one it is, and the others' miners with their words."""
@@ -218,17 +220,35 @@ def priority_of(row: Row) -> int:
 
 
 def _with_others(row: Row, more: bytes, miners: Sequence[str]) -> Row:
-    """The row with the names and the words of the other miners that found the pair. Caps and quotas go by the first."""
+    """The row with names, words and boxes of the other miners that found the pair. Caps and quotas go by the first."""
     names, words, start = [], [], 0
+    boxes: dict[str, list[float]] | None = None
     while start < len(more):
         size = more[start + 1]
         names.append(miners[more[start]])
-        words.append(more[start + 2 : start + 2 + size].decode())
+        said = more[start + 2 : start + 2 + size]
+        boxes = boxes or _read_boxes(said)
+        words.append(said[1 + _BOXES.size * said[0] :].decode())
         start += 2 + size
     if not names:
         return row
     details = "; ".join(part for part in (row["mining_details"] or "", *words) if part)
-    return {**row, "found_by": "+".join([row["mining"], *names]), "mining_details": details or None}
+    seen = {} if row["query_box"] is not None or boxes is None else boxes
+    return {**row, **seen, "found_by": "+".join([row["mining"], *names]), "mining_details": details or None}
+
+
+def _pack_boxes(row: Row) -> bytes:
+    """Whether the row has boxes, and the boxes."""
+    if row["query_box"] is None or row["target_box"] is None:
+        return b"\x00"
+    return b"\x01" + _BOXES.pack(*row["query_box"], *row["target_box"])
+
+
+def _read_boxes(said: bytes) -> dict[str, list[float]] | None:
+    if not said[0]:
+        return None
+    values = list(_BOXES.unpack_from(said, 1))
+    return {"query_box": values[:4], "target_box": values[4:]}
 
 
 def _known(workspace: Workspace, task: Source, name: str) -> Mapping[str, bytes]:

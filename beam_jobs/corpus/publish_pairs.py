@@ -18,7 +18,7 @@ from beam_jobs.workspace import Workspace
 from mining.corpus_pairs import harder, page_of_pairs
 from mining.mine_config import MineConfig
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,16 @@ def test_all_miners_of_a_pair_are_named_in_the_order_of_the_configuration(tmp_pa
     assert stands["mining_details"] == "neighbours: seen; co_occurrence: seen; mid_rank: seen"
 
 
+def test_boxes_stay_though_a_miner_that_sees_none_goes_first(tmp_path):
+    row = candidates(1, 1)[0]
+    boxes = {"query_box": [0.1, 0.2, 0.3, 0.4], "target_box": [0.5, 0.5, 0.25, 0.125]}
+    shards = [[row | {"mining": "neighbours"}], [row | {"mining": "mid_rank"} | boxes]]
+    (stands,) = [one for one, reason in chosen(tmp_path, shards, MineConfig(miners=MINERS)) if reason is None]
+    assert stands["mining"] == "neighbours"
+    for name, box in boxes.items():
+        assert stands[name] == pytest.approx(box)
+
+
 def test_words_of_others_are_cut_between_letters(tmp_path):
     row = candidates(1, 1)[0]
     long = "mid_rank: " + "ü" * 300
