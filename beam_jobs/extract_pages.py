@@ -19,7 +19,7 @@ from mining.extraction import ExtractConfig, extract_archive, resolve_revisits
 from mining.payload_digests import payload_of
 from schemas.settings import settings_digest
 
-VERSION = "2"
+VERSION = "3"
 REVISITS_JOB = "extract_pages.revisits"
 #: Jobs whose manifests together are the stage's result, in this order.
 EXTRACT_JOBS = ("extract_pages", REVISITS_JOB)

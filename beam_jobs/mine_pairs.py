@@ -39,7 +39,7 @@ from mining.mine import (
     site_pools,
     sure_label,
 )
-from mining.mine_config import PAGE_MINER, MineConfig
+from mining.mine_config import CORPUS_FIELDS, PAGE_MINER, MineConfig
 from mining.miners.make import page_miner
 from mining.page_sets import band_keys
 from mining.pages.addresses import match_key
@@ -219,7 +219,7 @@ def run_mine(
     if not config.whole_corpus:
         session.let_go("mine_pairs", ())
         return pages
-    mined = run_corpus(session, pages, config, models or AnnotateConfig())
+    mined = run_corpus(session, extracted, pages, config, models or AnnotateConfig())
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 
@@ -228,8 +228,7 @@ def _pages_digest(config: MineConfig) -> str:
     """Digest of the settings that decide what becomes of single pages."""
     if not config.whole_corpus:
         return settings_digest(config)
-    corpus = {"miners", "quotas", "caps", "search", "groups_of_six", "neighbours", "mid_rank", "scores", "filter"}
-    own = {name: value for name, value in deciding_fields(config).items() if name not in corpus}
+    own = {name: value for name, value in deciding_fields(config).items() if name not in CORPUS_FIELDS}
     return digest("pages", canonical_json(own), str(PAGE_MINER in config.miners))
 
 
@@ -258,6 +257,7 @@ def _eligible_row(page: PageRecord, image: EligibleImage, config: MineConfig) ->
         "width": image.facts.width,
         "height": image.facts.height,
         "label": sure_label(image.facts, config),
+        "generated": image.facts.generated,
         "own_page_id": None,
         "page_title": page.title,
         "language": page.language,

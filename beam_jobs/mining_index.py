@@ -16,16 +16,19 @@ from mining.page_sets import representatives
 from mining.pages.addresses import match_key
 from mining.places import ImageFacts
 
-_FACTS = struct.Struct("<IIQfff")
+_FACTS = struct.Struct("<IIQffff")
 _COUNT = struct.Struct("<I")
 #: What a value begins with.
-_SEEN, _LABEL, _OPT_OUT, _MANY = b"f", b"l", b"o", b"n"
+_SEEN, _LABEL, _OPT_OUT, _GENERATED, _REMOVED, _MANY = b"f", b"l", b"o", b"g", b"r", b"n"
 _NONE = -1.0
+#: Bytes of a reason for which an image is removed, at most.
+_REASON = 400
 
 
 @dataclass(frozen=True)
 class FactsTask:
-    """A shard that tells: `places` asks too; `images` and `annotations` tell of images."""
+    """A shard that tells: `places` asks too; `images` and `annotations` tell of images, `near_duplicates` (by their
+    `answers`) and `matches` with benchmarks of those that the crawl does without."""
 
     kind: str
     source: LocateTask
@@ -43,7 +46,18 @@ class ImageFactsStep:
     def messages(self, task: FactsTask) -> Iterator[Message]:
         """Each message once a shard."""
         manifest = self.workspace.manifests(task.source.job, [task.source.key])[0]
-        if task.kind == "annotations":
+        if task.kind == "near_duplicates":
+            for image_id, survivor in answer_map(self.workspace, task.answers).items():
+                yield f"f:{image_id}", "", _REMOVED + f"near_duplicate_of {survivor.hex()}".encode()
+        elif task.kind == "matches":
+            for row in rows(self.workspace, manifest, "matches"):
+                reason = f"in_benchmark {row['benchmark']} ({row['how']}: {row['detail']})"
+                yield (
+                    f"f:{row['image_id']}",
+                    "",
+                    _REMOVED + reason.encode()[:_REASON].decode("utf-8", "ignore").encode(),
+                )
+        elif task.kind == "annotations":
             for row in rows(self.workspace, manifest, "annotations"):
                 yield from _facts_messages(row)
         elif task.kind == "images":
@@ -150,29 +164,40 @@ def _facts_messages(row: Mapping[str, object]) -> Iterator[Message]:
         number("flatness"),
         number("nsfw"),
         number("label_score"),
+        number("generated_score"),
     )
     sketch = row["sketch"]
     assert isinstance(sketch, bytes)
     yield f"f:{row['image_id']}", "", _SEEN + packed + sketch
     if row["label"]:
         yield f"f:{row['image_id']}", "", _LABEL + str(row["label"]).encode()
+    if row["generated"]:
+        yield f"f:{row['image_id']}", "", _GENERATED + str(row["generated"]).encode()
 
 
 def _joined_facts(values: Sequence[bytes]) -> bytes:
-    """Facts, label and the union of opt-out signals as one answer; empty for an image that was not annotated."""
+    """Facts, label, the evidence of a generator and the union of opt-out signals as one answer; empty for an image that
+    was not annotated."""
     seen = [value[1:] for value in values if value[:1] == _SEEN]
     if not seen:
         return b""
     labels = [value[1:] for value in values if value[:1] == _LABEL]
     signals = {one for value in values if value[:1] == _OPT_OUT for one in value[1:].decode().split(",")}
     label, opt_out = labels[0] if labels else b"", ",".join(sorted(signals)).encode()
-    return struct.pack("<HH", len(label), len(opt_out)) + label + opt_out + seen[0]
+    generated = next((value[1:] for value in values if value[:1] == _GENERATED), b"")
+    # Of several reasons the first in the alphabet stands.
+    removed = next((value[1:] for value in values if value[:1] == _REMOVED), b"")
+    parts = (label, opt_out, generated, removed)
+    return struct.pack("<HHHH", *map(len, parts)) + b"".join(parts) + seen[0]
 
 
 def _read_facts(image_id: str, data: bytes) -> ImageFacts:
-    label_size, signals_size = struct.unpack_from("<HH", data)
-    start = 4 + label_size + signals_size
-    width, height, phash, flatness, nsfw, label_score = _FACTS.unpack_from(data, start)
+    words, start = [], 8
+    for size in struct.unpack_from("<HHHH", data):
+        words.append(data[start : start + size].decode() or None)
+        start += size
+    width, height, phash, flatness, nsfw, label_score, generated_score = _FACTS.unpack_from(data, start)
+    label, opt_out, generated, removed = words
     return ImageFacts(
         image_id,
         width,
@@ -180,10 +205,13 @@ def _read_facts(image_id: str, data: bytes) -> ImageFacts:
         phash,
         flatness,
         data[start + _FACTS.size :],
-        label=data[4 : 4 + label_size].decode() or None,
+        label=label,
         label_score=None if label_score == _NONE else label_score,
         nsfw=None if nsfw == _NONE else nsfw,
-        opt_out=data[4 + label_size : start].decode() or None,
+        opt_out=opt_out,
+        generated=generated,
+        generated_score=None if generated_score == _NONE else generated_score,
+        removed=removed,
     )
 
 

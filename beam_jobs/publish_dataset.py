@@ -141,7 +141,9 @@ def run_publish(
     staged = []
     for task, manifest in files:
         data = manifest.files["dataset_files"][0]
-        published = PublishedFile(task.configuration, task.split, task.name, data.rows, data.bytes, data.digest)
+        published = PublishedFile(
+            task.configuration, task.split, task.name, data.rows, data.bytes, data.digest, manifest.notes["blurred"]
+        )
         staged.append(StagedFile(workspace.folder.at(data.path), published))
     about = Description(
         publication.owner,

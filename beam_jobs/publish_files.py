@@ -17,12 +17,13 @@ from beam_jobs.tables import rows
 from beam_jobs.workspace import DataFile, Manifest, Workspace, basis_of
 from publishing.config import PublishConfig
 from publishing.dataset_writer import write_file
+from publishing.faces import publishing_fetch
 from publishing.layout import TEXT_ROW, Estimate, Part, empty_file, plan_files
 from schemas.outcomes import Counts
 from schemas.published import CONFIGURATIONS, IMAGES, PUBLISHED, SPLITS, Configuration
 from schemas.settings import settings_digest
 
-FILES_VERSION = "2"
+FILES_VERSION = "3"
 FILES_JOB = "publish_dataset.files"
 #: Where finished parquet files lie until they are linked or copied into `dataset/`.
 FILES_FOLDER = "_work/dataset_files"
@@ -61,9 +62,10 @@ class FilesJob:
             table = self._triplets(task, shard.work["assigned"])
         reader = ImageReader(self.workspace, places)
         name = f"{FILES_FOLDER}/{shard.key[:16]}-{writer.attempt}.parquet"
-        written = write_file(self.workspace.folder, name, configuration, table, reader.fetch, self.config)
+        fetch = publishing_fetch(reader.fetch, self.config.blur_faces if configuration.image_columns else "none")
+        written = write_file(self.workspace.folder, name, configuration, table, fetch, self.config)
         data = DataFile(name, written.rows, written.bytes, written.digest)
-        writer.take(WrittenShard({"dataset_files": [data]}, Counts().to_json(), {}))
+        writer.take(WrittenShard({"dataset_files": [data]}, Counts().to_json(), {"blurred": written.blurred}))
 
     def _triplets(self, task: FileTask, keys: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         for name, start, stop in task.parts:

@@ -15,6 +15,7 @@ MODULES = (
     "extract_pages",
     "fetch_images",
     "annotate_images",
+    "instances",
     "write_instructions",
     "publish_dataset",
     "train",

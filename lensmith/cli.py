@@ -48,6 +48,7 @@ from lensmith.plan_command import plan_command
 from lensmith.refine_command import refine_command
 from lensmith.report import report
 from lensmith.run import RunOptions, run, split_beam_options, stage_name
+from lensmith.select_command import select_command
 from lensmith.settings import STAGES, Settings, load_settings
 from lensmith.study_command import study_command
 from lensmith.train_command import train_command
@@ -168,6 +169,7 @@ app.command("report")(report_command)
 app.command("doctor")(doctor_command)
 app.command("config")(config_command)
 app.command("export")(export_command)
+app.command("select")(select_command)
 app.command("take-down")(take_down_command)
 app.command("push")(push_command)
 app.command("train")(train_command)

@@ -47,7 +47,7 @@ def take_down_command(
     if not more:
         raise ConfigurationError("nothing to take down: name it with --url, --host or --list.")
     target = Folder(dataset_dir)
-    run = _run_of(target)
+    run = run_of(target)
     with exclusive(run) if run is not None else nullcontext():
         done = take_down(target, more, Folder(f"{run.path}/_work") if run is not None else None)
     typer.echo(
@@ -60,7 +60,7 @@ def take_down_command(
         typer.echo(f"{report(run)}: written again without them")
 
 
-def _run_of(dataset: Folder) -> Workspace | None:
+def run_of(dataset: Folder) -> Workspace | None:
     """The output folder of the run that a dataset lies in; None for a dataset that stands alone."""
     path = dataset.root if dataset.is_local else dataset.path.rstrip("/")
     parent = Workspace(path.rpartition("/")[0])

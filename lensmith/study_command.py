@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +40,16 @@ def study_command(
             "--runs", help="YAML file of runs of your own: {runs: {NAME: {data: {...}}}}.", show_default="none"
         ),
     ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subset",
+            help="A run NAME=PLACE of a part: a dataset that `lensmith select` made of this one, or a file of triplet "
+            "ids; and a random part of its size. May be repeated.",
+            show_default="none",
+        ),
+    ] = None,
+    randoms: Annotated[int, typer.Option("--randoms", help="Random parts for each size of --subset.")] = 1,
     equal: Annotated[
         bool, typer.Option("--equal", help="Cut all runs to the triplets of the smallest.", show_default="no")
     ] = False,
@@ -69,6 +79,8 @@ def study_command(
         by=by,
         windows=windows,
         named=_named(runs) if runs else None,
+        subsets=_subsets(subset or ()),
+        randoms=randoms,
         equal=equal,
         controls=controls,
         seeds=seeds,
@@ -96,6 +108,19 @@ def _shares(text: str | None) -> tuple[float, ...]:
         return tuple(float(Fraction(one.strip())) for one in text.split(","))
     except (ValueError, ZeroDivisionError) as error:
         raise ConfigurationError(f"--fractions {text!r} are no shares: write them as 1/8,1/4,1.") from error
+
+
+def _subsets(given: Sequence[str]) -> dict[str, str]:
+    """`NAME=PLACE` of each subset. Raises ConfigurationError."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, _, place = one.partition("=")
+        if not name or not place:
+            raise ConfigurationError(f"--subset {one!r} names no part: write it as NAME=PLACE.")
+        if name in found:
+            raise ConfigurationError(f"two parts of --subset are called {name!r}: give one of them another name.")
+        found[name] = place
+    return found
 
 
 def _named(path: Path) -> Mapping[str, Any]:

@@ -1,4 +1,5 @@
-"""What is known of an image from its bytes: size, hashes, features, label, safety, caption; and texts' embeddings."""
+"""What is known of an image from its bytes: size, hashes, features, label, safety, caption, signs that a model made it;
+and texts' embeddings."""
 
 from __future__ import annotations
 
@@ -6,49 +7,30 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from PIL import Image
 
+from mining.annotate_config import LOCAL_IMAGES, LOCAL_TEXTS, AnnotateConfig
 from mining.decoding import UndecodableError, decode, square, stretched
+from mining.generated_images import generated_by
 from mining.hashing import flatness, grey, perceptual_hash
 from mining.sketches import sketches
 from schemas.ids import text_id
 from schemas.outcomes import Outcomes
-from schemas.protocols import Captioner, ImageEncoder, SafetyScorer, TextEncoder, UInt8Array
+from schemas.protocols import Captioner, GeneratedScorer, ImageEncoder, SafetyScorer, TextEncoder, UInt8Array
+
+__all__ = [
+    "AnnotateConfig",
+    "AnnotationModels",
+    "annotate",
+    "embed_texts",
+    "load_models",
+    "load_text_encoder",
+]
 
 _SAFETY_SIDE = 256
-_LOCAL_IMAGES, _LOCAL_TEXTS = "efficientnet-lite0", "all-MiniLM-L6-v2"
-
-
-class AnnotateConfig(BaseModel):
-    """Settings of `annotate_images`: which models look at images, and within which limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    image_model: str = Field(
-        default=_LOCAL_IMAGES,
-        description="'efficientnet-lite0' (in a package), or NAME, NAME@REVISION or folder of a CLIP-like model",
-    )
-    text_model: str = Field(
-        default=_LOCAL_TEXTS,
-        description="'all-MiniLM-L6-v2' (in a package), or NAME, NAME@REVISION or folder of a CLIP-like model",
-    )
-    safety_model: Literal["open_nsfw"] | None = Field(default="open_nsfw", description="safety model; null for none")
-    caption_model: str | None = Field(
-        default=None, description="NAME, NAME@REVISION or folder of an image-to-text model like BLIP; null for none"
-    )
-    device: str = Field(
-        default="cpu", description="where models of transformers run: cpu, cuda, cuda:1 …; others run on the CPU"
-    )
-    max_pixels: int = Field(default=80_000_000, gt=0, description="pixels of an image, at most")
-    batch: int = Field(
-        default=16,
-        ge=1,
-        description="images, or texts, in one call of a model; it moves the last bits of models of transformers",
-    )
-    threads: int = Field(default=1, ge=1, description="threads of one model", json_schema_extra={"operational": True})
 
 
 @dataclass(frozen=True)
@@ -59,11 +41,12 @@ class AnnotationModels:
     texts: TextEncoder
     safety: SafetyScorer | None
     captioner: Captioner | None
+    detector: GeneratedScorer | None = None
 
     @property
     def names(self) -> str:
         """Names and revisions of what looks at images, as tables hold them."""
-        parts = [self.images, self.safety, self.captioner]
+        parts = [self.images, self.safety, self.captioner, self.detector]
         return "; ".join(f"{one.name} ({one.revision})" for one in parts if one is not None)
 
 
@@ -77,13 +60,17 @@ def load_models(config: AnnotateConfig) -> AnnotationModels:
     with _lock:
         if key not in _loaded:
             _loaded[key] = AnnotationModels(
-                _image_encoder(config), load_text_encoder(config), _safety(config), _captioner(config)
+                _image_encoder(config),
+                load_text_encoder(config),
+                _safety(config),
+                _captioner(config),
+                _detector(config),
             )
         return _loaded[key]
 
 
 def _image_encoder(config: AnnotateConfig) -> ImageEncoder:
-    if config.image_model == _LOCAL_IMAGES:
+    if config.image_model == LOCAL_IMAGES:
         from mining.models.efficientnet import EfficientNetLite0
 
         return EfficientNetLite0(config.threads)
@@ -94,7 +81,7 @@ def _image_encoder(config: AnnotateConfig) -> ImageEncoder:
 
 def load_text_encoder(config: AnnotateConfig) -> TextEncoder:
     """The text model alone."""
-    if config.text_model == _LOCAL_TEXTS:
+    if config.text_model == LOCAL_TEXTS:
         from mining.models.minilm import MiniLM
 
         return MiniLM(config.threads)
@@ -119,6 +106,16 @@ def _captioner(config: AnnotateConfig) -> Captioner | None:
     return HubCaptioner(config.caption_model, config.device, config.threads)
 
 
+def _detector(config: AnnotateConfig) -> GeneratedScorer | None:
+    if config.generated_model is None:
+        return None
+    from mining.models.hub import HubGeneratedScorer
+
+    return HubGeneratedScorer(
+        config.generated_model, config.generated_label, config.device, config.batch, config.threads
+    )
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What is kept of a decoded image until its batch is full: never the picture, which may be huge."""
@@ -126,6 +123,7 @@ class _Seen:
     row: dict[str, Any]
     crop: UInt8Array
     stretched: UInt8Array | None
+    detected: UInt8Array | None
     data: bytes | None
 
 
@@ -184,13 +182,21 @@ def _seen(image_id: str, data: bytes, config: AnnotateConfig, models: Annotation
         "animated": image.animated,
         "phash": perceptual_hash(shades),
         "flatness": flatness(shades),
+        "generated": generated_by(data),
     }
     return _Seen(
         row,
         square(image.picture, models.images.resize, models.images.crop),
         stretched(image.picture, _SAFETY_SIDE) if models.safety is not None else None,
+        _view(image.picture, models.detector) if models.detector is not None else None,
         data if models.captioner is not None else None,
     )
+
+
+def _view(picture: Image.Image, detector: GeneratedScorer) -> UInt8Array:
+    if detector.resize is None:
+        return stretched(picture, detector.crop)
+    return square(picture, detector.resize, detector.crop)
 
 
 def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str], None]) -> Iterator[dict[str, Any]]:
@@ -198,6 +204,9 @@ def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str]
     unsafe = None
     if models.safety is not None:
         unsafe = models.safety.score(np.stack([one.stretched for one in batch if one.stretched is not None]))
+    made = None
+    if models.detector is not None:
+        made = models.detector.score(np.stack([one.detected for one in batch if one.detected is not None]))
     small = sketches(features)
     names = models.names
     for index, one in enumerate(batch):
@@ -212,6 +221,7 @@ def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str]
             "label_score": round(float(label_scores[index]), 4) if label is not None else None,
             "nsfw": round(float(unsafe[index]), 4) if unsafe is not None else None,
             "caption": caption,
+            "generated_score": round(float(made[index]), 4) if made is not None else None,
             "features": features[index].astype(np.float16),
             "sketch": small[index].tobytes(),
             "models": names,

@@ -59,6 +59,8 @@ def corpus_pair(found: Mapping[str, Any], places: Mapping[str, Place], config: M
         "target_page_title": target["page_title"] if apart else None,
         "query_box": found["query_box"],
         "target_box": found["target_box"],
+        "query_generated": query["generated"],
+        "target_generated": target["generated"],
     }
 
 

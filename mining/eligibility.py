@@ -31,7 +31,8 @@ def eligible_places(
     """Images of a page that pass the filters that need nothing but the page, in page order, each image once.
 
     `facts` holds what is known of each annotated image. Reasons: `no_image`, `not_annotated`, `opted_out`,
-    `too_small`, `extreme_aspect`, `flat`, `unsafe`, `byte_duplicate_on_page`.
+    `too_small`, `extreme_aspect`, `flat`, `unsafe`, `generated_image`, what `ImageFacts.removed` says,
+    `byte_duplicate_on_page`.
     """
     passed: list[EligibleImage] = []
     for alternatives in _pictures(places):
@@ -127,6 +128,13 @@ def _fault(
         return "flat", f"{known.flatness:.3f}"
     if known.nsfw is not None and known.nsfw > config.max_nsfw:
         return "unsafe", f"{known.nsfw:.2f}"
+    if config.generated == "drop" and known.generated is not None:
+        return "generated_image", known.generated
+    if known.generated_score is not None and known.generated_score > config.max_generated_score:
+        return "generated_image", f"{known.generated_score:.2f}"
+    if known.removed is not None:
+        reason, _, detail = known.removed.partition(" ")
+        return reason, detail
     return None, None
 
 

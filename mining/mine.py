@@ -233,6 +233,8 @@ def _pair_row(
         "crawl_date": page.crawl_date,
         "site": page.site,
         **dict.fromkeys(("target_page_id", "target_page_url", "target_page_title", "query_box", "target_box")),
+        "query_generated": query.facts.generated,
+        "target_generated": target.facts.generated,
         **dict.fromkeys(name for name, _, _ in PAIR_SCORES),
     }
 

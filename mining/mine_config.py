@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.instances_config import InstancesConfig
+from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
+from mining.miners.versions_config import VersionsConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
-MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank"]
+MinerName = Literal["co_occurrence", "groups_of_six", "neighbours", "mid_rank", "instances", "entities", "versions"]
 ScoreName = Literal["agreement", "thing_pmi", "alignment", "hubness"]
 #: Columns that every pair has, and those that each score fills.
 _OWN_COLUMNS = ("visual_similarity", "text_similarity")
@@ -25,6 +28,10 @@ SCORE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 #: The miner that sees one page at a time; all others see the whole corpus.
 PAGE_MINER: MinerName = "co_occurrence"
+#: Settings that change nothing on a single page.
+CORPUS_FIELDS = frozenset(
+    ("miners", "quotas", "caps", "search", "scores", "filter", *(set(get_args(MinerName)) - {PAGE_MINER}))
+)
 
 
 class CoOccurrenceConfig(BaseModel):
@@ -134,6 +141,16 @@ class MineConfig(BaseModel):
         default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
     )
     max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
+    generated: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="images whose metadata say that a model made them: kept with that on record, or dropped",
+    )
+    max_generated_score: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="probability by `annotate_images.generated_model` that a model made it, at most",
+    )
     boilerplate_pages: int = Field(
         default=10,
         ge=1,
@@ -189,6 +206,9 @@ class MineConfig(BaseModel):
         default_factory=NeighboursConfig, description="settings of the miner `neighbours`"
     )
     mid_rank: MidRankConfig = Field(default_factory=MidRankConfig, description="settings of the miner `mid_rank`")
+    instances: InstancesConfig = Field(default_factory=InstancesConfig, description="settings of the miner `instances`")
+    entities: EntitiesConfig = Field(default_factory=EntitiesConfig, description="settings of the miner `entities`")
+    versions: VersionsConfig = Field(default_factory=VersionsConfig, description="settings of the miner `versions`")
     scores: tuple[ScoreName, ...] = Field(
         default=(), description="scores of pairs that become columns: agreement, thing_pmi, alignment, hubness"
     )

@@ -73,7 +73,8 @@ class PlaceRecord:
 class ImageFacts:
     """The columns of a row of `annotations` that pairing reads, and the image's own opt-out signals.
 
-    `phash` is the 64-bit perceptual hash as a number; `sketch` the bytes that `mining.sketches` compares.
+    `phash` is the 64-bit perceptual hash as a number; `sketch` the bytes that `mining.sketches` compares; `removed`: the
+    reason for which the whole crawl does without the image, and a detail behind a blank.
     """
 
     image_id: str
@@ -88,6 +89,9 @@ class ImageFacts:
     label_score: float | None = None
     nsfw: float | None = None
     opt_out: str | None = None
+    generated: str | None = None
+    generated_score: float | None = None
+    removed: str | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], opt_out: str | None = None) -> ImageFacts:
@@ -105,6 +109,8 @@ class ImageFacts:
             row.get("label_score"),
             row.get("nsfw"),
             opt_out,
+            row.get("generated"),
+            row.get("generated_score"),
         )
 
     @property

@@ -12,6 +12,7 @@ import pyarrow as pa
 import yaml
 
 from publishing.description import Description
+from publishing.selection.about import selection_sentence
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import Tombstones
 from schemas.published import IMAGE, Configuration
@@ -47,6 +48,7 @@ def render_card(description: Description, tombstones: Tombstones | None = None) 
         about=description,
         config=description.config,
         facts=description.facts,
+        selection=selection_sentence(description.facts),
         funnel=_funnel_rows(description),
         costs=description.funnel.get("costs"),
         splits=[_split_row(description, split) for split in description.splits("ids") if description.triplets],

@@ -59,6 +59,11 @@ class PublishConfig(BaseModel):
     include_bytes: bool = Field(
         default=True, description="publish `triplets` with both images; off, `ids` is the default configuration"
     )
+    blur_faces: str = Field(
+        default="none",
+        min_length=1,
+        description="blur faces in published images: none, haar (inside OpenCV's package), or the path of YuNet's file",
+    )
     target_bytes: int = Field(default=256 << 20, gt=0, description="size at which a parquet file is full, in bytes")
     row_group_min_bytes: int = Field(
         default=4 << 20, gt=0, description="a row group closes once it holds this many bytes"

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from publishing.description import Description
+from publishing.selection.about import selection_sentence
 from schemas.errors import MissingPackageError
 from schemas.published import IMAGE, SPLITS, Configuration
 
@@ -94,9 +95,11 @@ def validate_croissant(path: Path) -> list[str]:
 def _summary(description: Description) -> str:
     if not description.triplets:
         return "An empty dataset: the run ended without a triplet. The files hold their schemas only."
+    selection = selection_sentence(description.facts)
     return (
         f"{description.triplets:,} triplets for composed image retrieval over {description.images:,} images, mined "
         "from web pages: a query image, an instruction, and the target image to which the instruction leads."
+        + (f" {selection}" if selection else "")
     )
 
 
@@ -214,6 +217,8 @@ def _data_type(kind: pa.DataType) -> str:
         return "sc:DateTime"
     if pa.types.is_floating(kind):
         return "cr:Float32"
+    if pa.types.is_boolean(kind):
+        return "sc:Boolean"
     if pa.types.is_integer(kind):
         return "cr:Int32"
     return "sc:Text"

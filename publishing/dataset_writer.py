@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from publishing.config import PublishConfig
 from publishing.digesting import DigestingSink
 from publishing.image_names import image_name
+from schemas.ids import image_id as image_hash
 from schemas.published import IMAGE, Configuration
 from schemas.storage import PARQUET, Folder
 
@@ -38,12 +39,14 @@ _DICTIONARY_IMAGE = pa.struct([(field.name, pa.dictionary(pa.int32(), field.type
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """One finished parquet file: its name in the folder, rows, size in bytes and hex SHA-256 of its bytes."""
+    """One finished parquet file: its name in the folder, rows, size in bytes, hex SHA-256 of its bytes, and rows whose
+    image had faces blurred (`images` alone)."""
 
     name: str
     rows: int
     bytes: int
     digest: str
+    blurred: int = 0
 
 
 def sort_key(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -82,7 +85,8 @@ def write_file(
     """Write `rows` in their order as `folder/name`; no rows give a file that holds the schema only.
 
     A row is a mapping with the configuration's columns but for image columns, whose files come from `fetch` by
-    `query_image_id`, `target_image_id` or `image_id`; other keys are ignored, missing ones are null. Nothing is left
+    `query_image_id`, `target_image_id` or `image_id`; other keys are ignored, missing ones are null. `blurred`
+    follows from the files: an id is the hash of the original. Nothing is left
     behind if `rows` or `fetch` raises. Raises KeyError where `fetch` does not give an image.
     """
     if configuration.image_columns and fetch is None:
@@ -100,7 +104,7 @@ def write_tables(folder: Folder, name: str, configuration: Configuration, groups
     # Written by hand: `store_schema` would tell readers of the dictionaries below, which are no part of the schema.
     metadata = {**configuration.schema.metadata, "ARROW:schema": base64.b64encode(configuration.schema.serialize())}
     settings = writer_settings(configuration) | {"store_schema": False}
-    count = 0
+    count = blurred = 0
     try:
         with (
             DigestingSink(folder.open(name, "wb")) as sink,
@@ -111,10 +115,12 @@ def write_tables(folder: Folder, name: str, configuration: Configuration, groups
             for group in groups:
                 writer.write_table(_stored(group, schema), row_group_size=max(1, group.num_rows))
                 count += group.num_rows
+                if "blurred" in group.column_names:
+                    blurred += sum(one is True for one in group["blurred"].to_pylist())
     except BaseException:
         folder.remove(name)
         raise
-    return WrittenFile(name, count, sink.size, sink.digest)
+    return WrittenFile(name, count, sink.size, sink.digest, blurred)
 
 
 def _stored_schema(configuration: Configuration) -> pa.Schema:
@@ -142,7 +148,7 @@ def _stored(group: pa.Table, schema: pa.Schema) -> pa.Table:
 def _row_groups(
     configuration: Configuration, rows: Iterable[Mapping[str, Any]], fetch: Fetch | None, config: PublishConfig
 ) -> Iterator[pa.Table]:
-    group = _RowGroup(configuration)
+    group = _RowGroup(configuration, config.blur_faces != "none")
     for batch in _batches(rows, _FETCH_ROWS):
         found = dict(group.files)
         wanted = sorted({row[_IMAGE_IDS[column]] for row in batch for column in configuration.image_columns})
@@ -164,8 +170,8 @@ def _row_groups(
 class _RowGroup:
     """Rows on their way to one row group, with the images that they show, and the bytes that will be stored."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
+    def __init__(self, configuration: Configuration, blurring: bool) -> None:
+        self._configuration, self._blurring = configuration, blurring
         self._schema = _stored_schema(configuration)
         self.rows: list[Mapping[str, Any]] = []
         self.files: dict[str, bytes] = {}
@@ -197,9 +203,12 @@ class _RowGroup:
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
     def _column(self, field: pa.Field) -> pa.Array:
+        if field.name == "blurred":
+            changed = [self._blurring and image_hash(self.files[one]) != one for one in self._ids("image")]
+            return pa.array(changed, field.type)
         if field.name not in self._configuration.image_columns:
             return pa.array([row.get(field.name) for row in self.rows], field.type)
-        ids = [row[_IMAGE_IDS[field.name]] for row in self.rows]
+        ids = self._ids(field.name)
         places = {image_id: place for place, image_id in enumerate(dict.fromkeys(ids))}
         files = _binary([self.files[image_id] for image_id in places])
         names = pa.array([image_name(image_id, self.files[image_id]) for image_id in places], pa.string())
@@ -208,6 +217,9 @@ class _RowGroup:
         indices = pa.array([places[image_id] for image_id in ids], pa.int32())
         parts = [pa.DictionaryArray.from_arrays(indices, values) for values in (files, names)]
         return pa.StructArray.from_arrays(parts, fields=list(_DICTIONARY_IMAGE))
+
+    def _ids(self, column: str) -> list[str]:
+        return [row[_IMAGE_IDS[column]] for row in self.rows]
 
 
 def _binary(values: list[bytes]) -> pa.Array:

@@ -50,12 +50,16 @@ class Facts(_Fact):
     prompts: tuple[PromptFact, ...] = Field(default=(), description="prompts, in the order of the stages")
     commands: tuple[str, ...] = Field(default=(), description="commands that make the dataset again")
     configuration: dict[str, Any] = Field(default_factory=dict, description="settings of all stages")
+    people_words: tuple[str, ...] = Field(
+        default=(), description="kinds of words about people for which texts were dropped"
+    )
     opt_out: str = Field(default="drop", description="what was done with pages and images that opt out: drop or keep")
 
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One parquet file of a dataset: `name` is relative to the dataset's folder, `digest` hex SHA-256 of its bytes."""
+    """One parquet file of a dataset: `name` is relative to the dataset's folder, `digest` hex SHA-256 of its bytes;
+    `blurred` counts the images of a file of `images` in which faces were blurred."""
 
     configuration: str
     split: str
@@ -63,6 +67,7 @@ class PublishedFile:
     rows: int
     bytes: int
     digest: str
+    blurred: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,11 @@ class Description:
     def images(self) -> int:
         """Number of images."""
         return sum(one.rows for one in self.files if one.configuration == "images")
+
+    @property
+    def blurred(self) -> int:
+        """Number of images in which faces were blurred."""
+        return sum(one.blurred for one in self.files if one.configuration == "images")
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:

@@ -12,6 +12,7 @@ from publishing.config import PublishConfig
 from publishing.dataset_writer import Fetch, sort_key, write_file
 from publishing.description import Description, Facts, PublishedFile
 from publishing.documents import documents
+from publishing.faces import publishing_fetch
 from publishing.finish import StagedFile, replace_dataset
 from publishing.layout import TEXT_ROW, Estimate, StoredBytes, empty_file, plan_files
 from publishing.statistics import DatasetStatistics
@@ -38,6 +39,7 @@ def publish_rows(
     Files are first written to `scratch` (on the filesystem of `target`), then `target` is replaced at once.
     """
     config = config or PublishConfig()
+    fetch = publishing_fetch(fetch, config.blur_faces)
     statistics = DatasetStatistics()
     for split in SPLITS:
         statistics.add_all(split, splits.get(split, ()))
@@ -73,7 +75,7 @@ def _write(
     ] or [(empty_file(configuration.folder), "train", [])]
     for file, split, chosen in planned:
         written = write_file(scratch, file, configuration, chosen, fetch, config)
-        published = PublishedFile(name, split, file, written.rows, written.bytes, written.digest)
+        published = PublishedFile(name, split, file, written.rows, written.bytes, written.digest, written.blurred)
         yield StagedFile(scratch.at(file), published)
 
 

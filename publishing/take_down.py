@@ -178,7 +178,7 @@ def _rewrite(
             groups = _left(target, one, affected)
             written = write_tables(scratch, one.name, CONFIGURATIONS[one.configuration], groups)
             sources[one.name] = scratch.at(one.name)
-            after = replace(one, rows=written.rows, bytes=written.bytes, digest=written.digest)
+            after = replace(one, rows=written.rows, bytes=written.bytes, digest=written.digest, blurred=written.blurred)
         files.append(after)
         if one.configuration == "ids":
             place = scratch if one.name in affected.files else target
@@ -191,7 +191,9 @@ def _rewrite(
 
 def _left(target: Folder, file: PublishedFile, affected: _Affected) -> Iterator[pa.Table]:
     """What is left of each row group of a file."""
-    for group in row_groups(target, file):
+    schema = CONFIGURATIONS[file.configuration].schema
+    for stored in row_groups(target, file):
+        group = _with_all_columns(stored, schema)
         if file.configuration == "images":
             keep = [one not in affected.images for one in group["image_id"].to_pylist()]
         else:
@@ -204,6 +206,14 @@ def _left(target: Folder, file: PublishedFile, affected: _Affected) -> Iterator[
             left = left.set_column(place, left.schema.field(place), pa.array(lists, left.schema.field(place).type))
         if left.num_rows:
             yield left
+
+
+def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A row group with the columns that came after the version that wrote it, null in every row."""
+    for place, field in enumerate(schema):
+        if field.name not in group.column_names:
+            group = group.add_column(place, field, pa.nulls(group.num_rows, field.type))
+    return group
 
 
 def _funnel(about: Description, affected: _Affected) -> dict[str, Any]:

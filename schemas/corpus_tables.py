@@ -48,3 +48,18 @@ FOUND = Table(
     ),
     "pairs of images that a miner of the corpus found, by their ids alone",
 )
+
+MEETINGS = Table(
+    "meetings",
+    "_work/side/meetings",
+    1,
+    pa.schema(
+        [
+            field("key", pa.string(), "what images meet under: an entity, a template of addresses", False),
+            field("miner", pa.string(), "name of the miner", False),
+            field("image_id", pa.string(), "an image of the corpus", False),
+            field("said", pa.binary(), "what its partners must know of it, at most 400 bytes", False),
+        ]
+    ),
+    "the keys of a shard's images, at the places that stand for them",
+)

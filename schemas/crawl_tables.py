@@ -9,7 +9,7 @@ from schemas.table import TIMESTAMP, Table, field
 PAGES = Table(
     "pages",
     "pages",
-    1,
+    2,
     pa.schema(
         [
             field("page_id", pa.string(), "hash of address and payload digest", False),
@@ -26,6 +26,11 @@ PAGES = Table(
             field("payload_digest", pa.string(), "hex SHA-256 of the decoded body", False),
             field("charset", pa.string(), "encoding the page was decoded with"),
             field("site", pa.string(), "registrable domain, or host:port for bare addresses", False),
+            field(
+                "alternates",
+                pa.list_(pa.struct([("language", pa.string()), ("url", pa.string())])),
+                "the page in other languages, as its hreflang links state",
+            ),
         ]
     ),
     "one row for each page capture",
@@ -82,7 +87,7 @@ IMAGES = Table(
 ANNOTATIONS = Table(
     "annotations",
     "annotations",
-    1,
+    2,
     pa.schema(
         [
             field("image_id", pa.string(), "the image", False),
@@ -96,6 +101,8 @@ ANNOTATIONS = Table(
             field("label_score", pa.float32(), "its probability"),
             field("nsfw", pa.float32(), "not-safe-for-work probability"),
             field("caption", pa.string(), "caption by the preset's captioner"),
+            field("generated", pa.string(), "how the file says that a model made it; null where it says nothing"),
+            field("generated_score", pa.float32(), "probability that a model made it, by a detector"),
             field("features", pa.list_(pa.float16()), "the image model's features"),
             field("sketch", pa.binary(), "int8 sketch of the features, at most 480 bytes: see mining.sketches", False),
             field("models", pa.string(), "names and revisions of the models that wrote this row", False),
@@ -162,6 +169,8 @@ PAIRS = Table(
             field("target_page_title", pa.string(), "its title"),
             field("query_box", pa.list_(pa.float32()), "x, y, width, height of the object, as shares of the image"),
             field("target_box", pa.list_(pa.float32()), "the same in the target image"),
+            field("query_generated", pa.string(), "what says that a model made the query image"),
+            field("target_generated", pa.string(), "the same of the target image"),
             *(field(name, kind, doc) for name, kind, doc in PAIR_SCORES),
         ]
     ),
@@ -187,6 +196,7 @@ ELIGIBLE = Table(
             field("width", pa.int32(), "pixels", False),
             field("height", pa.int32(), "pixels", False),
             field("label", pa.string(), "label of the image if sure"),
+            field("generated", pa.string(), "what says that a model made the image"),
             field("own_page_id", pa.string(), "the page on which the image stands, where pairs name it under another"),
             field("page_title", pa.string(), ""),
             field("language", pa.string(), ""),

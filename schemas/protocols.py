@@ -6,6 +6,7 @@ Implementations live in `mining.models` and `synthesis.writers`; `beam_jobs` loa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -57,6 +58,21 @@ class SafetyScorer(Protocol):
 
 
 @runtime_checkable
+class GeneratedScorer(Protocol):
+    """Images to the probability that a model made them."""
+
+    name: str
+    revision: str
+    #: Side in pixels of what `score` takes: the middle of the picture whose short side was brought to `resize`
+    #: (bicubic), the whole picture squeezed (bilinear) where that is None.
+    resize: int | None
+    crop: int
+
+    def score(self, images: UInt8Array) -> Float32Array:
+        """`images` uint8 (n, crop, crop, 3) RGB → probabilities float32 (n)."""
+
+
+@runtime_checkable
 class Captioner(Protocol):
     """Images to captions."""
 
@@ -65,6 +81,27 @@ class Captioner(Protocol):
 
     def caption(self, images: Sequence[bytes]) -> Sequence[str | None]:
         """Encoded image files (n) → one caption each, None where the model gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """An object that a detector saw. `box`: x, y, width, height as fractions of the image, within it; `score`: 0…1.
+    Both are rounded to 4 decimals."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@runtime_checkable
+class ObjectDetector(Protocol):
+    """Images to the objects in them."""
+
+    name: str
+    revision: str
+
+    def detect(self, images: Sequence[bytes]) -> Sequence[Sequence[Detection]]:
+        """Encoded image files (n) → the objects of each, best score first, ties by box and label."""
 
 
 @runtime_checkable

@@ -57,6 +57,12 @@ _REST: list[tuple[str, pa.DataType, str]] = [
     ("target_page_title", pa.string(), "its title"),
     ("query_box", pa.list_(pa.float32()), "x, y, width, height of a shared object as shares of the query image"),
     ("target_box", pa.list_(pa.float32()), "the same in the target image"),
+    (
+        "query_generated",
+        pa.string(),
+        "what in its metadata says that a model made the query image; null if nothing does",
+    ),
+    ("target_generated", pa.string(), "the same of the target image"),
     *PAIR_SCORES,
 ]
 _IMAGES: list[tuple[str, pa.DataType, str]] = [
@@ -64,6 +70,7 @@ _IMAGES: list[tuple[str, pa.DataType, str]] = [
     ("image", IMAGE, "the image"),
     ("url", pa.string(), "address from which the image came"),
     ("license", pa.string(), "licence that a page showing the image states; null where it states none"),
+    ("blurred", pa.bool_(), "faces in it were blurred: the id is that of the file before"),
 ]
 
 
@@ -90,7 +97,13 @@ def _feature(kind: pa.DataType) -> Any:
         return {kind.field(i).name: _feature(kind.field(i).type) for i in range(kind.num_fields)}
     if pa.types.is_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "List"}
-    names = {pa.string(): "string", pa.float32(): "float32", pa.int32(): "int32", TIMESTAMP: "timestamp[us, tz=UTC]"}
+    names = {
+        pa.string(): "string",
+        pa.bool_(): "bool",
+        pa.float32(): "float32",
+        pa.int32(): "int32",
+        TIMESTAMP: "timestamp[us, tz=UTC]",
+    }
     return {"dtype": names[kind], "_type": "Value"}
 
 

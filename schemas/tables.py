@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.corpus_tables import CANDIDATES, FOUND, NEIGHBOURS
+from schemas.corpus_tables import CANDIDATES, FOUND, MEETINGS, NEIGHBOURS
 from schemas.crawl_tables import (
     ANNOTATIONS,
     ELIGIBLE,
@@ -48,6 +48,7 @@ __all__ = [
     "GENERATIONS",
     "IMAGES",
     "INSTRUCTION",
+    "MEETINGS",
     "NEIGHBOURS",
     "PAGES",
     "PAGE_IMAGES",
@@ -134,6 +135,7 @@ TABLES: dict[str, Table] = {
         ELIGIBLE,
         CANDIDATES,
         NEIGHBOURS,
+        MEETINGS,
         FOUND,
         GENERATIONS,
         BATCH_REQUESTS,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.errors import ConfigurationError
 from synthesis.chain_config import ChainConfig, TaskConfig, WriterConfig
+from synthesis.people_words import PeopleKind
 
 __all__ = ["ChainConfig", "FilterConfig", "TaskConfig", "VerifyConfig", "WriteConfig", "WriterConfig"]
 
@@ -36,6 +37,10 @@ class FilterConfig(BaseModel):
     )
     verbatim: Literal["drop", "keep"] = Field(
         default="drop", description="texts that are the target's own text word for word"
+    )
+    people_words: tuple[PeopleKind, ...] = Field(
+        default=(),
+        description="words about people that drop an English text: skin, hair, gender, age, race; none by default",
     )
 
     def of_length(self, length: str | None) -> FilterConfig:

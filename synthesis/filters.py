@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthesis.config import FilterConfig
+from synthesis.people_words import people_words_in
 from synthesis.words import content_words, words
 
 _SHOWN = r"(?:images?|imgs?|pictures?|pics?|photo(?:graph)?s?|figures?|figs?|candidates?)"
@@ -65,7 +66,7 @@ _ARTICLES = frozenset({"a", "an", "the"})
 
 def fault(text: str, pair: Mapping[str, Any], config: FilterConfig) -> tuple[str, str] | None:
     """The reason for which a text is dropped, with a detail, or None: `too_short`, `too_long`, `refusal`, `leak`,
-    `no_new_content_word`, `verbatim_target_text`. `pair` gives `query_text` and `target_text`."""
+    `people_words`, `no_new_content_word`, `verbatim_target_text`. `pair` gives `query_text` and `target_text`."""
     count = len(words(text))
     if count < config.min_words:
         return "too_short", text
@@ -74,6 +75,8 @@ def fault(text: str, pair: Mapping[str, Any], config: FilterConfig) -> tuple[str
     for reason, found in (("refusal", refusal_in(text)), ("leak", leak_in(text))):
         if found is not None:
             return reason, f"{found} in: {text}"
+    if config.people_words and (about := people_words_in(text, config.people_words)):
+        return "people_words", f"{about[0]}: {about[1]} in: {text}"
     query, target = pair["query_text"] or "", pair["target_text"] or ""
     if config.new_word and not content_words(text) - content_words(query):
         return "no_new_content_word", text

@@ -165,6 +165,9 @@ class DataConfig(_Section):
         default={},
         description="columns of `ids` and what they must be: a list of values, or {min: 0.3, max: 0.8}",
     )
+    triplets: Path | None = Field(
+        default=None, description="text file of triplet ids, one a line: only these are used; null is all"
+    )
     fraction: float = Field(default=1.0, gt=0, le=1, description="share of the pages that are used, chosen by hash")
     texts: TextsConfig = Field(default_factory=TextsConfig, description="which texts of a triplet")
     pages: Literal["distinct", "same", "any"] = Field(

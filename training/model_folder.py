@@ -11,6 +11,7 @@ from typing import Any
 from schemas.errors import ConfigurationError
 from schemas.ids import canonical_json, digest
 from training.config import TrainConfig, train_config
+from training.data.triplet_ids import digest_of
 from training.models.assets import ROLES
 from training.models.make import DESCRIPTION, WEIGHTS, read_description
 from training.own_files import make_folder, write_whole
@@ -71,6 +72,9 @@ def begin(folder: Path, config: TrainConfig, dataset: str, resume: bool, say: Ca
 
 
 def deciding(config: TrainConfig) -> dict[str, Any]:
-    """The settings that decide the weights."""
+    """The settings that decide the weights; a file of triplet ids counts by what it holds."""
     idle = {"checkpoint_steps", "log_steps", "report_to"}
-    return config.model_dump(mode="json", exclude={"run": idle, "data": {"workers"}})
+    found = config.model_dump(mode="json", exclude={"run": idle, "data": {"workers", "triplets"}})
+    if config.data.triplets is not None:
+        found["data"]["triplets"] = digest_of(config.data.triplets)
+    return found

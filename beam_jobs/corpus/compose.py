@@ -13,6 +13,7 @@ from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
 from mining.corpus_pairs import corpus_pair, near_duplicate_pair
 from mining.mine_config import MineConfig
+from mining.miners.make import final_window
 
 VERSION = "1"
 
@@ -27,16 +28,23 @@ class ComposeJob:
     stage: str = "mine_pairs.compose"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """Rows in the order in which they were found. Reason of the unit `pair`: `near_duplicates`."""
+        """Rows in the order in which they were found. Reasons of the unit `pair`: `near_duplicates`,
+        `outside_window` (at a meeting images show but a short sketch)."""
         places = read_places(self.workspace, self.shards, shard.work["places"])
         manifest = self.workspace.manifests(shard.work["job"], [shard.work["key"]])[0]
         for found in rows(self.workspace, manifest, "found"):
+            row = corpus_pair(found, places, self.config)
+            window = final_window(found["miner"], self.config)
+            reason = None
             if near_duplicate_pair(found, places, self.config):
-                images = f"{found['query_image_id']} {found['target_image_id']}"
+                reason = "near_duplicates"
+            elif window is not None and row["visual_similarity"] not in window:
+                reason = "outside_window"
+            if reason is None:
+                writer.row("candidates", row)
+            else:
                 writer.entered("pair")
-                writer.rejected("pair", "near_duplicates", id=images, detail=f"{found['miner']}: {found['why']}")
-                continue
-            writer.row("candidates", corpus_pair(found, places, self.config))
+                writer.rejected("pair", reason, id=row["pair_id"], url=row["page_url"], detail=row["mining_details"])
 
 
 @dataclass(frozen=True)

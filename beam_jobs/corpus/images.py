@@ -162,5 +162,5 @@ def read_places(
 
 _COLUMNS = [
     "page_id", "page_url", "site", "image_id", "position", "url", "text", "embedding", "sketch", "phash", "width",
-    "height", "label", "own_page_id", "page_title", "language", "license", "opt_out", "crawl_date",
+    "height", "label", "generated", "own_page_id", "page_title", "language", "license", "opt_out", "crawl_date",
 ]  # fmt: skip

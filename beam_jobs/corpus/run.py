@@ -12,6 +12,8 @@ from beam_jobs.corpus.find import VERSION as FIND_VERSION
 from beam_jobs.corpus.find import FindJob
 from beam_jobs.corpus.groups import plan_groups
 from beam_jobs.corpus.images import PAGES_JOB, Asking, CorpusPlaces, PagesShard, corpus_images
+from beam_jobs.corpus.instances import find_instances
+from beam_jobs.corpus.meet import run_meetings
 from beam_jobs.corpus.publish_pairs import VERSION as PAIRS_VERSION
 from beam_jobs.corpus.publish_pairs import ChosenPairs
 from beam_jobs.corpus.score import score_candidates
@@ -22,7 +24,8 @@ from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
 from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
-from mining.miners.make import neighbour_miners, wanted_views
+from mining.miners.instances import Instances
+from mining.miners.make import final_window, meeting_miners, neighbour_miners, wanted_views
 from schemas.errors import ConfigurationError
 from schemas.ids import digest
 from schemas.settings import settings_digest
@@ -31,13 +34,21 @@ _NONE = Answers(None, "none")
 
 
 def run_corpus(
-    session: Session, pages: Sequence[Manifest], config: MineConfig, models: AnnotateConfig
+    session: Session,
+    extracted: Sequence[Manifest],
+    pages: Sequence[Manifest],
+    config: MineConfig,
+    models: AnnotateConfig,
 ) -> list[Manifest]:
     """The pairs of all miners; a manifest for each source of candidates. `models`: what made the vectors."""
     basis = basis_of(pages)
     shards = corpus_images(session, pages, basis)
     lists = _lists(session, shards, config, models)
     found = _find(session, lists, config) if lists else []
+    if lists and Instances.name in config.miners:
+        found += find_instances(session, lists, config)
+    if meeting_miners(config):
+        found += run_meetings(session, extracted, shards, config, models)
     sources = [Source(one.number, PAGES_JOB, one.key, one.digest, one.key) for one in shards]
     sources += _compose(session, shards, found, config, basis, len(sources))
     if config.scores or config.filter:
@@ -88,8 +99,9 @@ def _compose(
     for one, manifest in zip(asking, found, strict=True):
         located = places.get(asker(one.number), _NONE)
         parts = (manifest.digest, located.digest, basis, settings_digest(config.hard_negatives))
+        windows = tuple(f"{name} {final_window(name, config)}" for name in config.miners)
         bounds = (str(config.near_duplicate_bits), str(config.near_duplicate_similarity))
-        key = session.shard_key(job.stage, COMPOSE_VERSION, manifest.key, *parts, *bounds)
+        key = session.shard_key(job.stage, COMPOSE_VERSION, manifest.key, *parts, *bounds, *windows)
         planned.append(Shard(key, {"job": one.job, "key": one.key, "places": located}))
     composed = session.shards(job, planned)
     return [

@@ -20,6 +20,7 @@ from schemas.ids import pair_id
 from schemas.outcomes import Outcomes
 
 Float32Array = npt.NDArray[np.float32]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,16 @@ class Neighbours:
 @dataclass(frozen=True, slots=True)
 class Found:
     """An ordered pair that a miner of the corpus found. `score`: more is better, rounded to 4 decimals; `why`: in a few
-    words, stored beside the miner's name; `negatives`: image ids that look right and are not, best first."""
+    words, stored beside the miner's name; `negatives`: image ids that look right and are not, best first; boxes: where
+    an object stands that both show, x, y, width, height as shares of the image."""
 
     query_id: str
     target_id: str
     score: float
     why: str
     negatives: tuple[str, ...] = ()
+    query_box: Box | None = None
+    target_box: Box | None = None
 
 
 class NeighbourMiner(Protocol):

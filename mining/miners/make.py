@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from mining.alignment import make_alignment
+from mining.annotation import AnnotateConfig, load_text_encoder
 from mining.mine_config import MineConfig
 from mining.miners.co_occurrence import CoOccurrence
+from mining.miners.entities import Entities
 from mining.miners.groups_of_six import GroupsOfSix
-from mining.miners.interface import Miner, NeighbourMiner
+from mining.miners.instances import Instances
+from mining.miners.interface import MeetingMiner, Miner, NeighbourMiner
 from mining.miners.mid_rank import MidRank
 from mining.miners.neighbours import NeighboursMiner
-from mining.windows import ScoreCounts, resolve_window
+from mining.miners.versions import Alternates, Versions
+from mining.models.phrase_models import load_phrase_finder
+from mining.windows import ScoreCounts, Window, resolve_window
 
 #: Lists in which hubness is counted are at least so long.
 HUB_NEIGHBOURS = 10
@@ -30,6 +36,28 @@ def neighbour_miners(config: MineConfig, scores: Scores) -> list[NeighbourMiner]
     return [_NEIGHBOUR_MINERS[name](config, scores) for name in config.miners if name in _NEIGHBOUR_MINERS]
 
 
+def meeting_miners(config: MineConfig) -> list[str]:
+    """Names of the miners of meetings in the order of the configuration."""
+    return [name for name in config.miners if name in _MEETING_MINERS]
+
+
+def meeting_miner(
+    name: str, config: MineConfig, models: AnnotateConfig | None = None, alternates: Alternates | None = None
+) -> MeetingMiner:
+    """A miner of meetings. Without `models` it finds pairs among what met, and names no keys."""
+    return _MEETING_MINERS[name](config, models, alternates)
+
+
+def final_window(name: str, config: MineConfig) -> Window | None:
+    """The visual similarity that pairs of a miner must have once it is known exactly: at a meeting images show but a
+    short sketch. None where the miner saw it exactly."""
+    if name == Entities.name:
+        return Window(config.entities.visual_min, config.entities.visual_max)
+    if name == Versions.name:
+        return Window(min(config.versions.visual_min, config.versions.loose_visual_min), 1.0)
+    return None
+
+
 def wanted_views(config: MineConfig) -> dict[str, int]:
     """View → length of the lists that the configuration's miners want."""
     wanted: dict[str, int] = {}
@@ -40,6 +68,8 @@ def wanted_views(config: MineConfig) -> dict[str, int]:
             wanted[view] = max(wanted.get(view, 0), config.neighbours.k)
     if "mid_rank" in config.miners:
         wanted[config.mid_rank.view] = max(wanted.get(config.mid_rank.view, 0), config.mid_rank.last_rank)
+    if Instances.name in config.miners:
+        wanted["image"] = max(wanted.get("image", 0), config.instances.neighbours)
     if "hubness" in config.scores:
         wanted["image"] = max(wanted.get("image", 0), HUB_NEIGHBOURS)
     return dict(sorted(wanted.items()))
@@ -63,4 +93,18 @@ _NEIGHBOUR_MINERS: Mapping[str, Callable[[MineConfig, Scores], NeighbourMiner]] 
     GroupsOfSix.name: _groups_of_six,
     NeighboursMiner.name: _neighbours,
     MidRank.name: lambda config, scores: MidRank(config.mid_rank),
+}
+
+
+def _entities(config: MineConfig, models: AnnotateConfig | None, alternates: Alternates | None) -> MeetingMiner:
+    own = config.entities
+    if models is None:
+        return Entities(own)
+    finder = load_phrase_finder(own, models.device, models.threads)
+    return Entities(own, finder, make_alignment(own.alignment, load_text_encoder(models)))
+
+
+_MEETING_MINERS: Mapping[str, Callable[[MineConfig, AnnotateConfig | None, Alternates | None], MeetingMiner]] = {
+    Entities.name: _entities,
+    Versions.name: lambda config, models, alternates: Versions(config.versions, alternates),
 }

@@ -1,4 +1,4 @@
-"""Models of `transformers` by name or folder: CLIP-like image and text towers, and captioners (preset `hub`).
+"""Models of `transformers` by name or folder: CLIP-like image and text towers, captioners, detectors (preset `hub`).
 
 torch's bits depend on the shape of what it computes: images and texts go through in batches of one size, cut in the
 order of the rows and filled up, and texts are padded to one length.
@@ -6,6 +6,7 @@ order of the rows and filled up, and texts are padded to one length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def _transformers() -> Any:
     return transformers
 
 
-class _Checkpoint:
+class Checkpoint:
     """A model of the hub (`NAME` or `NAME@REVISION`) or a folder, in float32."""
 
     def __init__(self, name: str, device: str, threads: int) -> None:
@@ -86,7 +87,7 @@ class HubImageEncoder:
     """The image tower of a CLIP- or SigLIP-like model, on centre crops (SigLIP's own processor squeezes instead)."""
 
     def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModel")
         side = getattr(getattr(self._model.config, "vision_config", None), "image_size", None)
         if not hasattr(self._model, "get_image_features") or not isinstance(side, int):
@@ -122,7 +123,7 @@ class HubTextEncoder:
     """The text tower of a CLIP- or SigLIP-like model."""
 
     def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModel")
         if not hasattr(self._model, "get_text_features"):
             raise ConfigurationError(f"{name!r} has no text tower: annotate_images.text_model takes CLIP-like models.")
@@ -151,11 +152,72 @@ class HubTextEncoder:
         return (vectors / lengths).astype(np.float32)
 
 
+#: Words in the names of classes by which detectors say "made by a model".
+_GENERATED = frozenset(
+    "ai aigc aigenerated artificial deepfake diffusion fake gan generated machine synthetic synth".split()
+)
+_CLASS_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+class HubGeneratedScorer:
+    """A classifier of images with classes such as `artificial` and `human`: the probability of the first kind.
+
+    `label` names the class (several with commas); without it the classes whose names hold a word like `fake`, `ai` or
+    `generated` are taken. Raises ConfigurationError where no class, or every class, is one.
+    """
+
+    def __init__(
+        self, name: str, label: str | None = None, device: str = "cpu", batch: int = 16, threads: int = 1
+    ) -> None:
+        checkpoint = Checkpoint(name, device, threads)
+        self._model = checkpoint.model("AutoModelForImageClassification")
+        self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)
+        classes = self._model.config.id2label
+        self._columns = sorted(number for number, one in classes.items() if _says_generated(one, label))
+        if not 0 < len(self._columns) < len(classes):
+            listed = ", ".join(repr(classes[number]) for number in sorted(classes))
+            raise ConfigurationError(
+                f"annotate_images.generated_label must name the class of {name!r} that stands for generated images, "
+                f"one of {listed[:300]}."
+            )
+        settings = checkpoint.load("AutoImageProcessor")
+        normalised, size = getattr(settings, "do_normalize", True), dict(settings.size)
+        self._mean = np.array(settings.image_mean if normalised else [0.0] * 3, np.float32)
+        self._std = np.array(settings.image_std if normalised else [1.0] * 3, np.float32)
+        self.resize: int | None = size.get("shortest_edge")
+        side = dict(getattr(settings, "crop_size", None) or {}) if self.resize else size
+        self.crop = int(side.get("height") or self.resize or getattr(self._model.config, "image_size", 0) or 224)
+        self._device, self._batch = device, batch
+
+    def score(self, images: UInt8Array) -> Float32Array:
+        """See `schemas.protocols.GeneratedScorer`."""
+        starts = range(0, len(images), self._batch)
+        parts = [self._score(images[start : start + self._batch]) for start in starts]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _score(self, images: UInt8Array) -> Float32Array:
+        import torch
+
+        pixels = (_filled(images, self._batch).astype(np.float32) / 255.0 - self._mean) / self._std
+        with torch.inference_mode():
+            tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(self._device)
+            shares = self._model(pixel_values=tensor).logits.float().softmax(-1).cpu().numpy()
+        result: Float32Array = shares[: len(images), self._columns].sum(axis=1, dtype=np.float32)
+        return result
+
+
+def _says_generated(name: str, label: str | None) -> bool:
+    if label is not None:
+        return name.strip().lower() in {one.strip().lower() for one in label.split(",")}
+    found = [word.lower() for word in _CLASS_WORD.findall(name)]
+    return not _GENERATED.isdisjoint(found) and "not" not in found and "non" not in found
+
+
 class HubCaptioner:
     """An image-to-text model such as BLIP, greedy, one image at a time."""
 
     def __init__(self, name: str, device: str = "cpu", threads: int = 1) -> None:
-        checkpoint = _Checkpoint(name, device, threads)
+        checkpoint = Checkpoint(name, device, threads)
         self._model = checkpoint.model("AutoModelForImageTextToText")
         self._processor = checkpoint.load("AutoProcessor")
         self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)

@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from mining.fetching.media_type import image_type
 from mining.opt_out import OptOutList, joined, response_directives, signals
 from mining.pages.addresses import BadAddressError, resolve, site_of
+from mining.pages.alternates import page_alternates
 from mining.pages.charset import decode_page
 from mining.pages.costly_markup import tame
 from mining.pages.met import meet
@@ -86,6 +87,10 @@ def page_rows(capture: Capture, agent: str, opt_outs: OptOutList, limits: PageLi
             "payload_digest": digest,
             "charset": charset,
             "site": site_of(capture.url),
+            "alternates": [
+                {"language": language, "url": url}
+                for language, url in page_alternates(base, met, capture.header_values("link"))
+            ],
         },
     )
     _PlaceRows(page, base, capture, limits, outcomes).write(found.pictures, found.around)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
@@ -48,6 +49,8 @@ class Crawl:
     def __init__(self, path):
         self.workspace = Workspace(str(path))
         self.images: dict[str, tuple[bytes, str]] = {}
+        #: Image files of a test's own, by name.
+        self.files: dict[str, bytes] = {}
         self.eligible: list[dict] = []
         self.verified: list[dict] = []
 
@@ -57,7 +60,7 @@ class Crawl:
         page = ids.page_id(url, "0" * 64)
         named = []
         for name, phash, address in images:
-            data = b"\xff\xd8\xff" + name.encode()
+            data = self.files.get(name, b"\xff\xd8\xff" + name.encode())
             image_id = ids.image_id(data)
             self.images[image_id] = (data, address)
             named.append((image_id, address))
@@ -89,7 +92,7 @@ class Crawl:
                 }
             )
 
-    def publish(self):
+    def publish(self, config: PublishConfig = CONFIG):
         """Publish, and read the dataset back: image id → split, and the triplets."""
         session = Session(self.workspace, InProcess())
         archive = ShardWriter(self.workspace, "extract_pages", "a" * 32)
@@ -106,7 +109,8 @@ class Crawl:
             manifests[stage] = [writer.commit()]
             session.set_in_force(stage, manifests[stage])
         publication = Publication("owner", Facts(version="0"), lambda: {"stages": []})
-        about = run_publish(session, manifests["mine_pairs"], manifests["verify_triplets"], CONFIG, publication)
+        about = run_publish(session, manifests["mine_pairs"], manifests["verify_triplets"], config, publication)
+        self.about = about
         self.dataset = Folder(f"{self.workspace.path}/dataset")
         splits = {
             row["image_id"]: split
@@ -137,6 +141,25 @@ def test_a_chain_of_near_duplicates_ends_in_one_split(crawl):
     splits, triplets = crawl.publish()
     assert {row["query_image_id"] for row in triplets} == {name_of("c")}, "the others cross"
     assert splits == {name_of("c"): "test", name_of("far"): "test"}
+
+
+def test_faces_are_blurred_where_files_are_written(crawl):
+    pytest.importorskip("cv2")
+    matplotlib = pytest.importorskip("matplotlib")
+    photo = (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
+    crawl.files["face"] = photo
+    page = [("face", CHAIN[0], "http://a/1"), ("other", "ffff0f0f00ff3333", "http://a/2")]
+    crawl.page(site_of("train"), page)
+    crawl.publish(PublishConfig(blur_faces="haar"))
+    assert crawl.about.blurred == 1
+    assert {name: row["blurred"] for name, row in crawl.image_rows.items()} == {
+        ids.image_id(photo): True,
+        name_of("other"): False,
+    }
+    published = crawl.image_rows[ids.image_id(photo)]["image"]["bytes"]
+    assert published != photo
+    (triplet,) = rows(crawl.dataset, crawl.about, "triplets")
+    assert triplet["query_image"]["bytes"] == published
 
 
 def test_hard_negatives_of_another_split_are_left_out_of_their_lists(crawl):

@@ -111,6 +111,20 @@ def test_what_is_not_used_is_not_needed():
         requirements.check_needs(own, ["write_instructions"])
 
 
+def test_what_blurs_faces_and_tells_generated_images_is_looked_for_before_the_run(tmp_path):
+    faces = load_settings("local", options={"publish_dataset": {"blur_faces": "haar"}})
+    names = [one.distribution for one in requirements.needs_of(faces, ["publish_dataset"])]
+    assert names == ["opencv-python-headless"]
+    assert requirements.needs_of(load_settings("local"), ["publish_dataset"]) == []
+    for section, options in (
+        ("publish_dataset", {"blur_faces": str(tmp_path / "missing.onnx")}),
+        ("annotate_images", {"generated_model": str(tmp_path / "missing")}),
+    ):
+        own = load_settings("local", options={section: options})
+        with pytest.raises(requirements.ConfigurationError, match="where no"):
+            requirements.check_needs(own, [section])
+
+
 @pytest.mark.parametrize("command", ["run", *(one.replace("_", "-") for one in STAGES), "doctor", "config"])
 def test_help_shows_every_option_with_its_default(lensmith, command):
     status, _, shown = lensmith(command, "--help")

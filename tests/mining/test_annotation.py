@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from made_images import animation, encoded, picture, png_bomb
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 pytest.importorskip("onnxruntime")
 
@@ -141,6 +141,33 @@ def test_nothing_at_all(models: AnnotationModels) -> None:
     assert outcomes.tables == {}
     embed_texts([], CONFIG, models, outcomes)
     assert outcomes.tables == {}
+
+
+def test_what_files_say_of_their_making_and_what_a_detector_thinks(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    sys.path.insert(0, str(Path(__file__).parent / "models"))
+    import tiny_models
+
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7")
+    images = named(*good(2), encoded(picture(seed=9), "PNG", pnginfo=info))
+    rows = run(images, load_models(CONFIG))[0].rows("annotations")
+    assert [(row["generated"], row["generated_score"]) for row in rows] == [
+        (None, None),
+        (None, None),
+        ("png:parameters", None),
+    ]
+    clip = str(tiny_models.clip(tmp_path / "clip"))
+    for crop in (False, True):
+        detector = str(tiny_models.vit(tmp_path / f"vit-{crop}", crop=crop))
+        config = AnnotateConfig(
+            image_model=clip, text_model=clip, safety_model=None, generated_model=detector, generated_label="artificial"
+        )
+        rows = run(images, load_models(config), config)[0].rows("annotations")
+        table = pa.Table.from_pylist(rows, schema=TABLES["annotations"].schema)
+        assert table["generated"].to_pylist() == [None, None, "png:parameters"]
+        assert all(0 < score < 1 for score in table["generated_score"].to_pylist())
+        assert rows[0]["models"] == f"clip (local); vit-{crop} (local)"
 
 
 def test_texts_are_embedded_in_their_order(models: AnnotationModels) -> None:

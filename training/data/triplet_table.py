@@ -16,6 +16,7 @@ from training.config import DataConfig
 from training.data.parquet_files import Location, ParquetFiles
 from training.data.string_table import hashes_of
 from training.data.triplet_columns import columns_of, matching, texts_of
+from training.data.triplet_ids import ids_in
 from training.items import Row
 
 Int64Array = npt.NDArray[np.int64]
@@ -92,6 +93,7 @@ class TripletTable:
         """`numbers` finds the numbers of image ids. Raises ConfigurationError for missing columns."""
         self._config, self._numbers = config, numbers
         self._columns = columns_of(files, config)
+        self._only = ids_in(config.triplets) if config.triplets is not None else None
         self._parquet = ParquetFiles(files)
         self._spans = _spans(len(self._parquet), config.window)
         self._surveys: dict[int, _Survey] = {}
@@ -141,6 +143,7 @@ class TripletTable:
         """What says which rows are kept."""
         light = {"page_id", "query_image_id", "target_image_id", "instruction", *self._config.where}
         light |= {"instructions"} if self._config.texts.only else set()
+        light |= {"triplet_id"} if self._only is not None else set()
         return self._read(window, [name for name in self._columns if name in light])
 
     def _read(self, window: int, columns: Sequence[str]) -> pa.Table:
@@ -157,6 +160,8 @@ class TripletTable:
         wanted = np.ones(len(table), bool)
         for name, values in self._config.where.items():
             wanted &= matching(table[name], name, values)
+        if self._only is not None:
+            wanted &= np.asarray(pc.is_in(table["triplet_id"].cast(pa.string()), value_set=self._only), dtype=bool)
         shown_ids = [[one or "" for one in table[name].to_pylist()] for name in ("query_image_id", "target_image_id")]
         names = table["page_id"].to_pylist() if "page_id" in table.column_names else [None] * len(table)
         # Rows of no page have pages of their own, which are the same whatever window they stand in.

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import ConfigurationError
+from training.data.parquet_files import Location
 
 FRACTIONS = (0.125, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Which runs, and how they are compared. At most one of `fractions`, `by` and `named` is given; without any the
-    runs are `FRACTIONS`."""
+    """Which runs, and how they are compared. At most one of `fractions`, `by`, `named` and `subsets` is given; without
+    any the runs are `FRACTIONS`."""
 
     #: Shares of the pages, above 0 and at most 1.
     fractions: tuple[float, ...] = ()
@@ -24,6 +25,10 @@ class StudyOptions:
     windows: int = 4
     #: Runs by name: what each changes of the training's settings.
     named: Mapping[str, Mapping[str, Any]] | None = None
+    #: Parts of the triplets by name: a dataset selected from this one, or a file of triplet ids.
+    subsets: Mapping[str, Location] | None = None
+    #: Random subsets for each size of `subsets`.
+    randoms: int = 1
     #: Cut all runs to the triplets of the smallest one.
     equal: bool = False
     #: Add runs without training, and without one half of the queries.
@@ -38,8 +43,8 @@ class StudyOptions:
 
     def check(self) -> None:
         """Raise ConfigurationError for options that do not go together."""
-        kinds = [name for name in ("fractions", "by", "named") if getattr(self, name)]
-        options = {"fractions": "--fractions", "by": "--by", "named": "--runs"}
+        kinds = [name for name in ("fractions", "by", "named", "subsets") if getattr(self, name)]
+        options = {"fractions": "--fractions", "by": "--by", "named": "--runs", "subsets": "--subset"}
         if len(kinds) > 1:
             raise ConfigurationError(
                 f"{' and '.join(options[one] for one in kinds)} name different studies: give one of them, and another "
@@ -56,6 +61,7 @@ class StudyOptions:
             (self.seeds, "--seeds", 1),
             (self.windows, "--windows", 2),
             (self.least, "--least", 2),
+            (self.randoms, "--randoms", 1),
         ):
             if value < low:
                 raise ConfigurationError(f"{option} is {value}: give at least {low}.")

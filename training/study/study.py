@@ -22,9 +22,11 @@ from training.study.page import render
 from training.study.result import RunResult, SeedScores, StudyResult
 from training.study.runs import StudyRun, control_runs, named_runs, share_runs
 from training.study.scored import Bench, plain_split
+from training.study.subsets import subset_runs
 from training.surroundings import Surroundings
 
 RESULT, PAGE, CURVE, RUNS, WORK = "study.json", "report.html", "curve.svg", "runs", "_work"
+SUBSETS = "subsets"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, 
     opened = open_dataset(dataset, data.split, work, data.images)
     if options.by:
         runs = column_runs(settings, opened, options.by, options.windows)
+    elif options.subsets:
+        runs = subset_runs(settings, opened, options.subsets, options.randoms, work / SUBSETS)
     elif options.named is not None:
         runs = named_runs(settings, options.named)
     else:
@@ -190,4 +194,6 @@ def _dataset_name(dataset: Location) -> str:
 def _title(options: StudyOptions) -> str:
     if options.by:
         return f"by {options.by}"
+    if options.subsets:
+        return "subsets and random ones of their size"
     return "named runs" if options.named is not None else "shares of the pages"

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_models
 
-from mining.decoding import UndecodableError, square
-from mining.models.hub import HubCaptioner, HubImageEncoder, HubTextEncoder
+from mining.decoding import UndecodableError, square, stretched
+from mining.models.hub import HubCaptioner, HubGeneratedScorer, HubImageEncoder, HubTextEncoder
 from schemas.errors import ConfigurationError
-from schemas.protocols import Captioner, ImageEncoder, TextEncoder
+from schemas.protocols import Captioner, GeneratedScorer, ImageEncoder, TextEncoder
 
 MODELS = {"clip": (tiny_models.clip, 32, 24), "siglip": (tiny_models.siglip, 40, 32)}
 
@@ -102,6 +102,49 @@ def test_captions_are_greedy_and_one_for_each_image(folder: Path) -> None:
     assert captioner.caption(files[1:]) == captions[1:]
     with pytest.raises(UndecodableError):
         captioner.caption([b"no image"])
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_detectors_give_the_probability_of_their_own_processor(tmp_path: Path, crop: bool) -> None:
+    import torch
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    path = tiny_models.vit(tmp_path / "vit", crop=crop)
+    scorer = HubGeneratedScorer(str(path), batch=4)
+    assert isinstance(scorer, GeneratedScorer)
+    assert (scorer.name, scorer.revision, scorer.crop, scorer.resize) == ("vit", "local", 32, 32 if crop else None)
+    image = picture(60, 50)
+    inputs = AutoImageProcessor.from_pretrained(path)(images=image, return_tensors="pt")
+    with torch.no_grad():
+        expected = AutoModelForImageClassification.from_pretrained(path)(**inputs).logits.softmax(-1)[0, 0].item()
+    view = square(image, 32, 32) if crop else stretched(image, 32)
+    assert scorer.score(view[None])[0] == pytest.approx(expected, abs=0.01)
+    images = np.stack([stretched(picture(60, 50, seed), 32) for seed in range(6)])
+    scores = scorer.score(images)
+    assert (scores.shape, scores.dtype) == ((6,), np.float32)
+    assert ((scores > 0) & (scores < 1)).all()
+    assert np.array_equal(scorer.score(images[4:]), scores[4:]), "a short batch gives the bits of a full one"
+    assert scorer.score(images[:0]).shape == (0,)
+
+
+def test_the_class_of_generated_images_is_found_by_its_name_or_named(tmp_path: Path) -> None:
+    image = stretched(picture(60, 50), 32)[None]
+    named = {("Real", "Fake"): 1, ("AiArtData", "RealArt"): 0, ("not_ai", "ai"): 1, ("human", "AI-generated"): 1}
+    for number, (labels, column) in enumerate(named.items()):
+        path = str(tiny_models.vit(tmp_path / str(number), labels))
+        both = [HubGeneratedScorer(path, label).score(image)[0] for label in labels]
+        assert HubGeneratedScorer(path).score(image)[0] == both[column]
+        assert sum(both) == pytest.approx(1)
+    path = str(tiny_models.vit(tmp_path / "three", ("photo", "sdxl", "gan")))
+    assert HubGeneratedScorer(path, "SDXL, gan").score(image)[0] == pytest.approx(
+        1 - HubGeneratedScorer(path, "photo").score(image)[0]
+    )
+    unnamed = str(tiny_models.vit(tmp_path / "unnamed", ("LABEL_0", "LABEL_1")))
+    for label in (None, "LABEL_7", "LABEL_0,LABEL_1"):
+        with pytest.raises(ConfigurationError, match=r"generated_label must name .* one of 'LABEL_0', 'LABEL_1'"):
+            HubGeneratedScorer(unnamed, label)
+    with pytest.raises(ConfigurationError, match="cannot load"):
+        HubGeneratedScorer(str(tmp_path))
 
 
 def test_what_is_no_model_is_a_configuration_error(folder: Path, tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def blip(folder: Path) -> Path:
     return folder
 
 
+def vit(folder: Path, labels: tuple[str, ...] = ("artificial", "human"), crop: bool = False) -> Path:
+    """A classifier of images."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(0)
+    names = dict(enumerate(labels))
+    numbers = {name: number for number, name in names.items()}
+    ViTForImageClassification(ViTConfig(**_vision(32), id2label=names, label2id=numbers)).save_pretrained(folder)
+    _image_processor(folder, "CLIPImageProcessor" if crop else "ViTImageProcessor", 32)
+    return folder
+
+
 def bert(folder: Path) -> Path:
     """A model of texts that is no tower."""
     from transformers import BertConfig, BertModel
@@ -98,4 +111,46 @@ def bert(folder: Path) -> Path:
     bert_tokenizer(folder)
     small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     BertModel(BertConfig(vocab_size=70, **small)).save_pretrained(folder)
+    return folder
+
+
+def tagger(folder: Path, tags: tuple[str, ...] = ("O", "B-X", "I-X")) -> Path:
+    """A token classifier without layers of attention that tags "red" with the second tag, "cat" with the last, all
+    else with the first."""
+    import torch
+    from transformers import BertConfig, BertForTokenClassification
+
+    bert_tokenizer(folder)
+    small = {"hidden_size": 8, "num_hidden_layers": 0, "num_attention_heads": 1, "intermediate_size": 8}
+    config = BertConfig(
+        vocab_size=70, id2label=dict(enumerate(tags)), label2id={tag: n for n, tag in enumerate(tags)}, **small
+    )
+    torch.manual_seed(0)
+    model = BertForTokenClassification(config)
+    with torch.no_grad():
+        words = model.bert.embeddings.word_embeddings.weight
+        model.bert.embeddings.position_embeddings.weight.zero_()
+        model.bert.embeddings.token_type_embeddings.weight.zero_()
+        # One direction for each tag, far apart after the layer's normalisation.
+        directions = torch.eye(8)[: len(tags)]
+        words[:] = directions[0]
+        words[6], words[7] = directions[1], directions[-1]
+        model.classifier.weight[:] = directions
+        model.classifier.bias.zero_()
+    model.save_pretrained(folder)
+    return folder
+
+
+def yolos(folder: Path) -> Path:
+    """A detector of three labels with six boxes an image."""
+    import torch
+    from transformers import YolosConfig, YolosForObjectDetection
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    labels = {"id2label": {0: "cat", 1: "dog", 2: "bird"}, "label2id": {"cat": 0, "dog": 1, "bird": 2}}
+    config = YolosConfig(image_size=[64, 64], patch_size=16, num_detection_tokens=6, **small, **labels)
+    YolosForObjectDetection(config).save_pretrained(folder)
+    settings = {"image_processor_type": "YolosImageProcessor", "size": {"height": 64, "width": 64}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder
