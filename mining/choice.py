@@ -27,9 +27,10 @@ def threshold(priorities: Iterable[int], cap: int) -> int | None:
     return ordered[cap - 1] if len(ordered) > cap else None
 
 
-def rank(row: Mapping[str, Any], miners: Sequence[str]) -> tuple[int, str]:
-    """Of several rows of one pair the one with the smallest rank stands."""
-    return miners.index(row["mining"]), row["page_id"]
+def rank(row: Mapping[str, Any], miners: Sequence[str]) -> tuple[int, str, str]:
+    """Of several rows of one pair the one with the smallest rank stands: the first miner's, of the smallest page id.
+    One miner may find a pair twice (in two groups); then a hash of its words decides, so that no order does."""
+    return miners.index(row["mining"]), row["page_id"], digest("words", row["mining_details"] or "")[:16]
 
 
 def cap_key(cap: str, row: Mapping[str, Any], cluster: str | None = None) -> str | None:

@@ -20,7 +20,9 @@ from beam_jobs.workspace import Workspace
 from mining.choice import cap_key, priority, rank, threshold
 from mining.mine_config import MineConfig
 
-_RANK = struct.Struct(">B16s6s")
+#: Rank of a row, number of its source, number of the row in it.
+_RANK = struct.Struct(">B16s8sQQ")
+_ROW = struct.Struct(">Q")
 _PRIORITY = struct.Struct(">Q")
 _COUNT = struct.Struct("<Q")
 _DETAILS = 200
@@ -47,21 +49,22 @@ class Winners:
     def messages(self, task: Source) -> Iterator[Message]:
         """Each row with its rank."""
         own = asker(task.number)
-        for row in _rows(self.workspace, task):
-            order, page_id = rank(row, self.config.miners)
+        for number, row in enumerate(_rows(self.workspace, task)):
+            order, page_id, words = rank(row, self.config.miners)
             details = (row["mining_details"] or "").encode()[:_DETAILS].decode("utf-8", "ignore").encode()
-            yield pair_key(row), own, _RANK.pack(order, bytes.fromhex(page_id), own.encode()) + details
+            packed = _RANK.pack(order, bytes.fromhex(page_id), bytes.fromhex(words), task.number, number)
+            yield pair_key(row), own, packed + details
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """To the shard whose row stands: which one it is, and the others' miners with their words."""
-        order, page_id, owner = _RANK.unpack_from(values[0])
+        order, _, _, owner, number = _RANK.unpack_from(values[0])
         others: dict[int, bytes] = {}
         for value in values[1:]:
             other = value[0]
             if other != order:
                 others.setdefault(other, value[_RANK.size :])
         more = b"".join(bytes([one, len(said)]) + said for one, said in sorted(others.items()))
-        yield owner.decode(), bytes([order]) + page_id + more
+        yield asker(owner), _ROW.pack(number) + more
 
 
 @dataclass(frozen=True)
@@ -192,10 +195,9 @@ def judged(
         image_id: str(int.from_bytes(value, "big")) for image_id, value in _known(workspace, task, "clusters").items()
     }
     limits = {cap: _known(workspace, task, f"pair_cap_{cap}") for cap in steps}
-    for row in _rows(workspace, task):
+    for number, row in enumerate(_rows(workspace, task)):
         answer = winners.get(pair_key(row))
-        order, page_id = rank(row, config.miners)
-        if answer is None or answer[:17] != bytes([order]) + bytes.fromhex(page_id):
+        if answer is None or _ROW.unpack_from(answer)[0] != number:
             yield row, "duplicate_pair", clusters
             continue
         reason = None
@@ -207,7 +209,7 @@ def judged(
                 break
         if reason is None and quotas and priority_of(row) > quotas.get(row["mining"], 1 << 64):
             reason = "quota"
-        yield _with_others(row, answer[17:], config.miners), reason, clusters
+        yield _with_others(row, answer[_ROW.size :], config.miners), reason, clusters
 
 
 def priority_of(row: Row) -> int:

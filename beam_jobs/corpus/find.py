@@ -10,9 +10,9 @@ from beam_jobs.corpus.search import JoinJob, lists_of
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
-from mining.miners.interface import Found, NeighbourMiner
+from mining.miners.interface import Found, NeighbourMiner, Neighbours
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,17 @@ class FindJob:
         counts = {miner.name: 0 for miner in self.miners}
         for image_id, lists in lists_of(self.workspace, manifest):
             for miner in self.miners:
-                for found in miner.find(image_id, lists, writer):
+                for found in miner.find(image_id, shortened(lists, miner.views), writer):
                     counts[miner.name] += 1
                     writer.row("found", found_row(found, miner.name))
         writer.notes["found"] = counts
+
+
+def shortened(lists: Mapping[str, Neighbours], lengths: Mapping[str, int]) -> Mapping[str, Neighbours]:
+    """The lists that a miner wants, as long as it wants them: others may have asked for longer ones."""
+    return {
+        view: Neighbours(lists[view].ids[:k], lists[view].scores[:k]) for view, k in lengths.items() if view in lists
+    }
 
 
 def found_row(found: Found, miner: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from beam_jobs.workspace import Workspace
 from mining.corpus_pairs import page_of_pairs
 from mining.mine_config import MineConfig
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def _lists(session: Session, shards: Sequence[PagesShard], config: MineConfig, m
 def _find(session: Session, lists: Lists, config: MineConfig) -> list[Manifest]:
     miners = tuple(neighbour_miners(config, lists.scores))
     settings = digest(*(f"{one.name} {config.model_dump(mode='json')[one.name]}" for one in miners))
-    windows = digest(*(str(sorted(counts.to_json().items())) for _, counts in sorted(lists.scores.items())))
+    counted = [counts for _, by_length in sorted(lists.scores.items()) for _, counts in sorted(by_length.items())]
+    windows = digest(*(str(sorted(counts.to_json().items())) for counts in counted))
     if not miners:
         return []
     job = FindJob(session.workspace, miners)
@@ -115,7 +116,7 @@ def _choose(
 ) -> list[Manifest]:
     workspace = session.workspace
     settings = digest(settings_digest(config.caps), str(config.miners), str(sorted(config.quotas.items())))
-    basis = digest("choice", *(one.digest for one in sources), settings)
+    basis = digest("choice", PAIRS_VERSION, *(one.digest for one in sources), settings)
     chosen = _known(session, Winners(workspace, config), sources, basis)
     steps: tuple[str, ...] = ()
     for cap, count in config.caps.given.items():

@@ -23,7 +23,7 @@ from mining.search.index import PartSearch, fill, merge
 from mining.search.vectors import ViewVectors, view_vectors
 from mining.windows import ScoreCounts
 
-VERSION = "1"
+VERSION = "2"
 #: Images that are searched and written together.
 _BLOCK = 1024
 
@@ -99,16 +99,20 @@ class JoinJob:
     stage: str = "mine_pairs.neighbours"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """Rows of `neighbours`, sorted by image and view; the counts of scores go into the notes, by view."""
-        lengths: dict[str, int] = shard.work["lengths"]
-        counts = {view: ScoreCounts() for view in lengths}
+        """Rows of `neighbours`, sorted by image and view; the counts of the scores in the first k of each list go into
+        the notes, by view and k."""
+        lengths: dict[str, tuple[int, ...]] = shard.work["lengths"]
+        counts = {view: {k: ScoreCounts() for k in wanted} for view, wanted in lengths.items()}
         manifests = self.workspace.manifests(SearchJob.stage, shard.work["searches"])
         ordered = heapq.merge(*(rows(self.workspace, one, "neighbours") for one in manifests), key=_place)
         for (image_id, view), found in groupby(ordered, key=_place):
-            joined = merge([neighbours_of(row) for row in found], lengths[view])
-            counts[view].add(joined.scores)
+            joined = merge([neighbours_of(row) for row in found], max(lengths[view]))
+            for k, counted in counts[view].items():
+                counted.add(joined.scores[:k])
             writer.row("neighbours", neighbours_row(image_id, view, joined))
-        writer.notes["scores"] = {view: one.to_json() for view, one in counts.items()}
+        writer.notes["scores"] = {
+            view: {str(k): counted.to_json() for k, counted in one.items()} for view, one in counts.items()
+        }
 
 
 def neighbours_row(image_id: str, view: str, found: Neighbours) -> dict[str, Any]:
