@@ -39,7 +39,7 @@ def config_of(exact_up_to: int | None, images_per_part: int | None) -> MineConfi
 def measure(
     folder: Path, real: Features, pages: int, images: int, config: MineConfig, profile: Path | None = None
 ) -> Mapping[str, Taken]:
-    """Make a corpus and mine it: what each job and index step took, and how many pairs came out (`pairs`, as shards)."""
+    """Make a corpus and mine it: what each job and index step took, and how many pairs there are (`pairs`)."""
     folder.mkdir(parents=True)
     workspace = Workspace(str(folder / "out"))
     engine = BoundedEngine(folder, profile=profile)
@@ -50,7 +50,7 @@ def measure(
 
     engine.measured("make", make)
     session = Session(workspace, engine)
-    mined = run_corpus(session, written_corpus(workspace), config, AnnotateConfig())
+    mined = run_corpus(session, (), written_corpus(workspace), config, AnnotateConfig())
     made = sum(one.counts.made["pair"] for one in mined)
     _check(workspace)
     return {**engine.found, "pairs": Taken(shards=made)}

@@ -7,8 +7,10 @@ quantile exactly, whatever the order in which shards are counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import neg
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +64,10 @@ class Window:
 
     def __contains__(self, score: object) -> bool:
         return isinstance(score, float) and self.low <= score <= self.high
+
+    def span(self, scores: Sequence[float]) -> tuple[int, int]:
+        """First place and place after the last of the scores inside; `scores` fall."""
+        return bisect_left(scores, -self.high, key=neg), bisect_right(scores, -self.low, key=neg)
 
     def __str__(self) -> str:
         return f"[{self.low:.4f}, {self.high:.4f}]"

@@ -34,7 +34,11 @@ def test_wrong_settings_are_refused(settings: dict[str, object], said: str) -> N
 
 def test_pairs_are_decided_page_by_page_unless_the_corpus_is_asked() -> None:
     assert not MineConfig().whole_corpus
-    for settings in ({"miners": ["co_occurrence", "mid_rank"]}, {"quotas": {"co_occurrence": 9}}, {"caps": {"site": 2}}):
+    for settings in (
+        {"miners": ["co_occurrence", "mid_rank"]},
+        {"quotas": {"co_occurrence": 9}},
+        {"caps": {"site": 2}},
+    ):
         assert MineConfig(**settings).whole_corpus
 
 

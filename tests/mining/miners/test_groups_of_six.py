@@ -81,7 +81,9 @@ def test_a_share_of_the_images_begins_groups_and_the_same_every_time() -> None:
     miner = GroupsOfSix(GroupsOfSixConfig(firsts=0.25), WINDOW)
     begun = [name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))]
     assert 60 <= len(begun) <= 140
-    assert begun == [name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))]
+    assert begun == [
+        name for name in map(str, range(400)) if list(miner.find(name, lists(SPREAD), CollectedOutcomes()))
+    ]
 
 
 def test_an_image_without_features_has_no_group() -> None:

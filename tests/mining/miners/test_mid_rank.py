@@ -12,7 +12,9 @@ from schemas.outcomes import CollectedOutcomes
 
 def find(count: int, **settings: object) -> tuple[list[Found], CollectedOutcomes]:
     outcomes = CollectedOutcomes()
-    near = Neighbours(tuple(f"{rank:02d}" for rank in range(1, count + 1)), tuple(1 - one / 100 for one in range(count)))
+    near = Neighbours(
+        tuple(f"{rank:02d}" for rank in range(1, count + 1)), tuple(1 - one / 100 for one in range(count))
+    )
     found = list(MidRank(MidRankConfig(**settings)).find("first", {"image": near}, outcomes))  # type: ignore[arg-type]
     outcomes.finish()
     assert outcomes.counts.unbalanced() == []

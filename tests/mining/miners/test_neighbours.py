@@ -13,9 +13,7 @@ from schemas.outcomes import CollectedOutcomes
 WINDOWS = {"image": Window(0.6, 0.95), "pattern": Window(0.65, 1.0), "text": Window(0.4, 0.9)}
 
 
-def find(
-    lists: dict[str, list[tuple[str, float]]], **settings: object
-) -> tuple[list[Found], CollectedOutcomes]:
+def find(lists: dict[str, list[tuple[str, float]]], **settings: object) -> tuple[list[Found], CollectedOutcomes]:
     outcomes = CollectedOutcomes()
     miner = NeighboursMiner(NeighboursConfig(**settings), WINDOWS)  # type: ignore[arg-type]
     near = {
