@@ -81,9 +81,10 @@ class ScoreCounts:
         for place, count in (counts or {}).items():
             self._counts[int(place)] += count
 
-    def add(self, scores: Iterable[float]) -> None:
+    def add(self, scores: Iterable[float] | npt.NDArray[np.float64]) -> None:
         """Count scores (cosines in -1…1)."""
-        places = np.rint((np.fromiter(scores, np.float64) + 1) * _SCALE).astype(np.int64)
+        counted = scores if isinstance(scores, np.ndarray) else np.fromiter(scores, np.float64)
+        places = np.rint((counted + 1) * _SCALE).astype(np.int64)
         self._counts += np.bincount(places, minlength=BINS)
 
     def merge(self, other: ScoreCounts) -> None:
