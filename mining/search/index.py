@@ -125,8 +125,9 @@ class PartSearch:
         self._part, self._probes = part, probes
         self._centroids: Float32Array | None = None
         if stored is None:
-            self._index: Any = faiss.IndexFlatIP(part.search.shape[1] if len(part.ids) else 1)
-            self._index.add(part.search)
+            self._index: Any = faiss.IndexFlatIP(max(1, part.search.shape[1]))
+            if len(part.ids):
+                self._index.add(part.search)
             self._slack = _FLOAT32 + _ROUNDING
         else:
             self._index = faiss.deserialize_index(np.frombuffer(stored, np.uint8))

@@ -20,7 +20,7 @@ def counted(scores: list[float]) -> ScoreCounts:
     return counts
 
 
-@given(SCORES, st.integers(0, 64).map(lambda one: one / 64))
+@given(SCORES, st.integers(0, 1000).map(lambda one: one / 1000))
 def test_quantiles_are_those_of_the_sorted_list(scores: list[float], share: float) -> None:
     assert counted(scores).quantile(share) == np.quantile(scores, share, method="inverted_cdf")
 
@@ -92,5 +92,4 @@ def test_windows_that_cannot_be_are_refused(ends: dict[str, float]) -> None:
 def test_nothing_but_a_score_lies_in_a_window() -> None:
     assert 0.5 in Window(0.5, 0.5)
     assert None not in Window(-1.0, 1.0)
-    assert float("nan") not in Window(-1.0, 1.0)
     assert str(Window(0.5, 1)) == "[0.5000, 1.0000]"

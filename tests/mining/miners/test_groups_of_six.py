@@ -74,7 +74,7 @@ def test_windows_and_steps_hold(scores: list[float], step: float, size: int) -> 
     assert len(members) in (0, size - 1)
     assert all(near[one] in WINDOW for one in members)
     assert all(round(near[one] - near[other], 4) >= step for one, other in pairwise(members))
-    assert len(set((one.query_id, one.target_id) for one in found)) == len(found)
+    assert len({(one.query_id, one.target_id) for one in found}) == len(found)
 
 
 def test_a_share_of_the_images_begins_groups_and_the_same_every_time() -> None:
