@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import Answers, Message, answer_map, read_answers
 from beam_jobs.session import Session, asker
-from beam_jobs.tables import rows, rows_at
+from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace
-from mining.corpus_pairs import Place
 
 #: Name of the job that admits pages, whose manifests hold the corpus' images.
 PAGES_JOB = "mine_pairs.pages"
@@ -143,24 +142,7 @@ class CorpusPlaces:
         yield from ((one, values[0]) for one in askers if values)
 
 
-def read_places(
-    workspace: Workspace, shards: Sequence[PagesShard], answers: Answers | None, wanted: set[str] | None = None
-) -> Mapping[str, Place]:
-    """Image id → its row of `eligible`, from the answers of `CorpusPlaces`; of `wanted` images, None is all."""
-    located: dict[tuple[int, int], dict[int, str]] = {}
-    for image_id, value in answer_map(workspace, answers.path if answers else None).items():
-        if wanted is None or image_id in wanted:
-            shard, file, row = _ROW.unpack(value)
-            located.setdefault((shard, file), {})[row] = image_id
-    found: dict[str, Place] = {}
-    for (number, file), at in sorted(located.items()):
-        data = shards[number].manifest(workspace).files["eligible"][file]
-        for row_number, row in rows_at(workspace, data, list(at), _COLUMNS):
-            found[at[row_number]] = row
-    return found
-
-
-_COLUMNS = [
-    "page_id", "page_url", "site", "image_id", "position", "url", "text", "embedding", "sketch", "phash", "width",
-    "height", "label", "generated", "own_page_id", "page_title", "language", "license", "opt_out", "crawl_date",
-]  # fmt: skip
+def located_places(workspace: Workspace, answers: Answers | None) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Image id → shard, file and row of its place, from the answers of `CorpusPlaces`."""
+    for image_id, value in read_answers(workspace, answers.path if answers else None):
+        yield image_id, _ROW.unpack(value)

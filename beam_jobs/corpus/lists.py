@@ -72,10 +72,7 @@ class ListColumns:
         names, scores, starts = self.ids.tobytes().hex(), self.scores.tolist(), self.starts.tolist()
         wide = 2 * _ID
         ids = [names[place : place + wide] for place in range(0, len(names), wide)]
-        return [
-            Neighbours(tuple(ids[start:end]), tuple(scores[start:end]))
-            for start, end in pairwise(starts)
-        ]
+        return [Neighbours(tuple(ids[start:end]), tuple(scores[start:end])) for start, end in pairwise(starts)]
 
 
 def id_bytes(ids: Sequence[str]) -> npt.NDArray[np.uint8]:

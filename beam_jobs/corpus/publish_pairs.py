@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
-from beam_jobs.corpus.choose import judged
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_jobs.corpus.choose import COLUMNS, judged
 from beam_jobs.corpus.compose import Source
-from beam_jobs.corpus.images import PAGES_JOB, PagesShard, read_places
+from beam_jobs.corpus.images import PAGES_JOB, PagesShard
+from beam_jobs.corpus.places import read_places
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
-from beam_jobs.tables import rows
+from beam_jobs.tables import batches
 from beam_jobs.workspace import Workspace
-from mining.corpus_pairs import page_of_pairs
 from mining.mine_config import MineConfig
+from mining.pair_columns import pages_of_pairs
+from schemas.corpus_tables import CANDIDATES
 
 VERSION = "2"
+#: Rows that are read and written together.
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -35,30 +41,74 @@ class ChosenPairs:
         `target_cap`, `cluster_cap`, `site_cap`, `host_cap`, `quota`."""
         source: Source = shard.work["source"]
         steps = tuple(self.config.caps.given)
-        kept: list[dict[str, Any]] = []
-        for row, reason, _ in judged(self.workspace, source, self.config, steps, self.quotas):
+        kept: list[int] = []
+        found_by: dict[int, tuple[str, str | None]] = {}
+        chosen = judged(self.workspace, source, self.config, steps, self.quotas, (*COLUMNS, "pair_id", "page_url"))
+        for number, (row, reason, _) in enumerate(chosen):
             writer.entered("pair")
             if reason is not None:
                 writer.rejected("pair", reason, id=row["pair_id"], url=row["page_url"], detail=row["mining_details"])
                 continue
-            kept.append({**row, "mining": row.get("found_by", row["mining"])})
+            if "found_by" in row:
+                found_by[len(kept)] = row["found_by"], row["mining_details"]
+            kept.append(number)
         writer.kept("pair", len(kept))
         writer.out("pair", len(kept))
-        kept.sort(key=lambda row: (row["page_id"], row["pair_id"]))
-        for row in kept:
-            row.pop("found_by", None)
-            writer.row("pairs", row)
-        for row in self._eligible(source, kept):
-            writer.row("eligible", row)
+        pairs = _with_miners(self._candidates(source, kept), found_by)
+        ordered = pairs.take(pc.sort_indices(pairs, [("page_id", "ascending"), ("pair_id", "ascending")]))
+        for first in range(0, len(ordered), _BLOCK):
+            writer.columns("pairs", ordered.slice(first, _BLOCK))
+        self._write_images(source, ordered, writer)
 
-    def _eligible(self, source: Source, kept: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
-        """Images of the pages of the pairs that are left, pages in the order of the pairs."""
+    def _candidates(self, source: Source, numbers: list[int]) -> pa.Table:
+        """Rows of the source's candidates by their numbers."""
+        manifest = self.workspace.manifests(source.job, [source.key])[0]
+        wanted, first, found = np.array(numbers, np.int64), 0, [CANDIDATES.schema.empty_table()]
+        for batch in batches(self.workspace, manifest.files.get("candidates", ()), rows=_BLOCK):
+            here = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, first + len(batch))] - first
+            found.append(pa.Table.from_batches([batch.take(pa.array(here))]).cast(CANDIDATES.schema))
+            first += len(batch)
+        return pa.concat_tables(found).combine_chunks()
+
+    def _write_images(self, source: Source, pairs: pa.Table, writer: ShardWriter) -> None:
+        """Images of the pages of the pairs, pages in the order of the pairs."""
         if source.pages is not None:
-            pages = {row["page_id"] for row in kept}
+            pages = pc.unique(pairs["page_id"])
             manifest = self.workspace.manifests(PAGES_JOB, [source.pages])[0]
-            yield from (row for row in rows(self.workspace, manifest, "eligible") if row["page_id"] in pages)
+            for batch in batches(self.workspace, manifest.files.get("eligible", ()), rows=_BLOCK):
+                shown = pa.Table.from_batches([batch]).filter(pc.is_in(batch["page_id"], pages))
+                if len(shown):
+                    writer.columns("eligible", shown)
             return
-        named = {one for row in kept for one in (row["query_image_id"], row["target_image_id"], *row["hard_negatives"])}
-        places = read_places(self.workspace, self.shards, source.places, named)
-        for page_id, pairs in groupby(kept, key=lambda row: str(row["page_id"])):
-            yield from page_of_pairs(page_id, list(pairs), places)
+        names = ("query_image_id", "target_image_id")
+        named = pc.unique(pa.chunked_array([*(one for name in names for one in pairs[name].chunks), *_flat(pairs)]))
+        places = read_places(self.workspace, self.shards, source.places, set(named.to_pylist()))
+        first = 0
+        while first < len(pairs):
+            last = _page_end(pairs, first + _BLOCK)
+            writer.columns("eligible", pages_of_pairs(pairs.slice(first, last - first), places))
+            first = last
+
+
+def _with_miners(pairs: pa.Table, found_by: Mapping[int, tuple[str, str | None]]) -> pa.Table:
+    """The pairs with the names and words of all miners that found them."""
+    if not found_by:
+        return pairs
+    for place, name in enumerate(("mining", "mining_details")):
+        values = pairs[name].to_pylist()
+        for row, said in found_by.items():
+            values[row] = said[place]
+        pairs = pairs.set_column(pairs.schema.get_field_index(name), pairs.schema.field(name), pa.array(values))
+    return pairs
+
+
+def _flat(pairs: pa.Table) -> list[pa.Array]:
+    return [chunk.flatten() for chunk in pairs["hard_negatives"].chunks]
+
+
+def _page_end(pairs: pa.Table, row: int) -> int:
+    """The first row from `row` on that begins a page."""
+    row = min(row, len(pairs))
+    while 0 < row < len(pairs) and pairs["page_id"][row].equals(pairs["page_id"][row - 1]):
+        row += 1
+    return row
