@@ -80,9 +80,7 @@ def made_features(count: int = 1500) -> Features:
 
 def write_corpus(workspace: Workspace, real: Features, pages: int, images: int, pages_per_shard: int) -> None:
     """Write the tables of all shards and put them in force. Equal arguments give equal rows."""
-    dice = np.random.default_rng(2)
-    weights = np.arange(1, len(real.looks) + 1) ** _REPEATS
-    bases = dice.permutation(len(real.looks))[dice.choice(len(real.looks), images, p=weights / weights.sum())]
+    bases, dice = _bases(real, images), np.random.default_rng(3)
     shown = np.minimum(dice.zipf(_PAGES, images), max(1, pages // 10))
     places = dice.permutation(np.repeat(np.arange(images), shown))
     on_page = np.sort(dice.integers(0, pages, len(places)))
@@ -100,6 +98,23 @@ def write_corpus(workspace: Workspace, real: Features, pages: int, images: int, 
 def written_corpus(workspace: Workspace) -> list[Manifest]:
     """The manifests that `write_corpus` put in force."""
     return workspace.manifests(PAGES_JOB, workspace.in_force(PAGES_JOB))
+
+
+def made_images(
+    real: Features, images: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint64], npt.NDArray[np.float16]]:
+    """Sketches (n, s), hashes (n) and embeddings of texts (n, t) of a corpus' images, by their numbers."""
+    bases = _bases(real, images)
+    blocks = [np.arange(first, min(first + 8192, images)) for first in range(0, images, 8192)]
+    looks, hashes, texts = zip(*(_noisy(real, bases[block], block) for block in blocks), strict=True)
+    return np.concatenate(looks), np.concatenate(hashes), np.concatenate(texts)
+
+
+def _bases(real: Features, images: int) -> npt.NDArray[np.int64]:
+    """Of each image the real one that it is made of."""
+    dice = np.random.default_rng(2)
+    weights = np.arange(1, len(real.looks) + 1) ** _REPEATS
+    return dice.permutation(len(real.looks))[dice.choice(len(real.looks), images, p=weights / weights.sum())]
 
 
 def _rows(
