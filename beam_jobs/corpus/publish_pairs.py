@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from beam_jobs.tables import batches
 from beam_jobs.workspace import Workspace
 from mining.mine_config import MineConfig
 from mining.pair_columns import pages_of_pairs
+from mining.place_columns import PlaceColumns
 from schemas.corpus_tables import CANDIDATES
 
 VERSION = "2"
@@ -55,10 +56,16 @@ class ChosenPairs:
         writer.kept("pair", len(kept))
         writer.out("pair", len(kept))
         pairs = _with_miners(self._candidates(source, kept), found_by)
-        ordered = pairs.take(pc.sort_indices(pairs, [("page_id", "ascending"), ("pair_id", "ascending")]))
-        for first in range(0, len(ordered), _BLOCK):
-            writer.columns("pairs", ordered.slice(first, _BLOCK))
-        self._write_images(source, ordered, writer)
+        shown = self._images(source, pairs)
+        # Blocks of whole pages: a sorted copy of all pairs would double what they take.
+        order = pc.sort_indices(pairs, [("page_id", "ascending"), ("pair_id", "ascending")])
+        for first, last in _blocks(pairs["page_id"].take(order)):
+            block = pairs.take(order.slice(first, last - first))
+            writer.columns("pairs", block)
+            if shown is not None:
+                writer.columns("eligible", pages_of_pairs(block, shown))
+        if source.pages is not None:
+            self._copy_images(source.pages, pc.unique(pairs["page_id"]), writer)
 
     def _candidates(self, source: Source, numbers: list[int]) -> pa.Table:
         """Rows of the source's candidates by their numbers."""
@@ -70,23 +77,32 @@ class ChosenPairs:
             first += len(batch)
         return pa.concat_tables(found).combine_chunks()
 
-    def _write_images(self, source: Source, pairs: pa.Table, writer: ShardWriter) -> None:
-        """Images of the pages of the pairs, pages in the order of the pairs."""
+    def _images(self, source: Source, pairs: pa.Table) -> PlaceColumns | None:
+        """The places of all images that composed pairs name."""
         if source.pages is not None:
-            pages = pc.unique(pairs["page_id"])
-            manifest = self.workspace.manifests(PAGES_JOB, [source.pages])[0]
-            for batch in batches(self.workspace, manifest.files.get("eligible", ()), rows=_BLOCK):
-                shown = pa.Table.from_batches([batch]).filter(pc.is_in(batch["page_id"], pages))
-                if len(shown):
-                    writer.columns("eligible", shown)
-            return
+            return None
         names = ("query_image_id", "target_image_id")
-        named = pc.unique(pa.chunked_array([*(one for name in names for one in pairs[name].chunks), *_flat(pairs)]))
-        places = read_places(self.workspace, self.shards, source.places, set(named.to_pylist()))
-        first = 0
-        while first < len(pairs):
-            last = _page_end(pairs, first + _BLOCK)
-            writer.columns("eligible", pages_of_pairs(pairs.slice(first, last - first), places))
+        named = [chunk for name in names for chunk in pairs[name].chunks]
+        named += [chunk.flatten() for chunk in pairs["hard_negatives"].chunks]
+        wanted = set(pc.unique(pa.chunked_array(named, pa.string())).to_pylist())
+        return read_places(self.workspace, self.shards, source.places, wanted)
+
+    def _copy_images(self, key: str, pages: pa.Array, writer: ShardWriter) -> None:
+        """The images of some pages of one shard, as they stand in its table."""
+        manifest = self.workspace.manifests(PAGES_JOB, [key])[0]
+        for batch in batches(self.workspace, manifest.files.get("eligible", ()), rows=_BLOCK):
+            shown = pa.Table.from_batches([batch]).filter(pc.is_in(batch["page_id"], pages))
+            if len(shown):
+                writer.columns("eligible", shown)
+
+
+def _blocks(page_ids: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
+    """Begins and ends of blocks of whole pages; `page_ids` are sorted."""
+    names = np.array(page_ids.to_pylist(), "S32")
+    first = 0
+    for last in [*(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)]:
+        if last - first >= _BLOCK or first < last == len(names):
+            yield first, last
             first = last
 
 
@@ -100,15 +116,3 @@ def _with_miners(pairs: pa.Table, found_by: Mapping[int, tuple[str, str | None]]
             values[row] = said[place]
         pairs = pairs.set_column(pairs.schema.get_field_index(name), pairs.schema.field(name), pa.array(values))
     return pairs
-
-
-def _flat(pairs: pa.Table) -> list[pa.Array]:
-    return [chunk.flatten() for chunk in pairs["hard_negatives"].chunks]
-
-
-def _page_end(pairs: pa.Table, row: int) -> int:
-    """The first row from `row` on that begins a page."""
-    row = min(row, len(pairs))
-    while 0 < row < len(pairs) and pairs["page_id"][row].equals(pairs["page_id"][row - 1]):
-        row += 1
-    return row
