@@ -21,6 +21,8 @@ MODULES = (
     "train",
     "evaluate",
     "scaling",
+    "corpus_mining",
+    "vector_search",
 )
 
 

@@ -45,7 +45,7 @@ def measure(
     engine = BoundedEngine(folder, profile=profile)
 
     def make() -> tuple[int, int, int]:
-        write_corpus(workspace, real, pages, images, max(100, min(5000, pages // 4)))
+        write_corpus(workspace, real, pages, images, max(10, min(5000, pages // 4)))
         return 1, 0, 0
 
     engine.measured("make", make)
