@@ -22,6 +22,8 @@ MODULES = (
     "evaluate",
     "near_duplicates",
     "scaling",
+    "corpus_mining",
+    "vector_search",
 )
 
 

@@ -37,13 +37,9 @@ def cap_key(cap: str, row: Mapping[str, Any], cluster: str | None = None) -> str
     """What a cap counts by: the value that pairs must share. None where the cap does not see the pair."""
     if cap == "cluster":
         return cluster
-    values = {
-        "query": row["query_image_id"],
-        "target": row["target_image_id"],
-        "site": row["site"],
-        "host": site_of(row["target_image_url"]),
-    }
-    return str(values[cap])
+    if cap == "host":
+        return site_of(row["target_image_url"])
+    return str(row[{"query": "query_image_id", "target": "target_image_id", "site": "site"}[cap]])
 
 
 def choose(

@@ -33,6 +33,11 @@ QUOTA = "quota"
 _BUCKET_BITS = 52
 
 Row = Mapping[str, Any]
+#: What choice reads of a candidate.
+COLUMNS = (
+    "query_image_id", "target_image_id", "page_id", "mining", "mining_details", "site", "target_image_url", "query_box",
+    "target_box",
+)  # fmt: skip
 
 
 def pair_key(row: Row) -> str:
@@ -51,7 +56,7 @@ class Winners:
     def messages(self, task: Source) -> Iterator[Message]:
         """Each row with its rank."""
         own = asker(task.number)
-        for number, row in enumerate(_rows(self.workspace, task)):
+        for number, row in enumerate(_rows(self.workspace, task, COLUMNS)):
             order, page_id, words = rank(row, self.config.miners)
             details = (row["mining_details"] or "").encode()[:_DETAILS].decode("utf-8", "ignore").encode()
             packed = _RANK.pack(order, bytes.fromhex(page_id), bytes.fromhex(words), task.number, number)
@@ -178,7 +183,7 @@ def left(
     workspace: Workspace, task: Source, config: MineConfig, steps: Sequence[str]
 ) -> Iterator[tuple[Row, Mapping[str, str]]]:
     """The rows of a source that winners and the caps of `steps` leave, with the clusters of its target images."""
-    for row, reason, clusters in judged(workspace, task, config, steps):
+    for row, reason, clusters in judged(workspace, task, config, steps, columns=COLUMNS):
         if reason is None:
             yield row, clusters
 
@@ -189,15 +194,16 @@ def judged(
     config: MineConfig,
     steps: Sequence[str],
     quotas: Mapping[str, int] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[tuple[Row, str | None, Mapping[str, str]]]:
     """All rows of a source, each with the reason for which it is dropped, or None; a row that stands for several miners
-    names them all."""
+    names them all. `columns`: those of a row that are read, `COLUMNS` among them; None is all."""
     winners = _known(workspace, task, Winners.name)
     clusters = {
         image_id: str(int.from_bytes(value, "big")) for image_id, value in _known(workspace, task, "clusters").items()
     }
     limits = {cap: _known(workspace, task, f"pair_cap_{cap}") for cap in steps}
-    for number, row in enumerate(_rows(workspace, task)):
+    for number, row in enumerate(_rows(workspace, task, columns)):
         answer = winners.get(pair_key(row))
         if answer is None or _ROW.unpack_from(answer)[0] != number:
             yield row, "duplicate_pair", clusters
@@ -256,8 +262,8 @@ def _known(workspace: Workspace, task: Source, name: str) -> Mapping[str, bytes]
     return answer_map(workspace, found.path if found else None)
 
 
-def _rows(workspace: Workspace, task: Source) -> Iterator[Row]:
-    yield from rows(workspace, workspace.manifests(task.job, [task.key])[0], "candidates")
+def _rows(workspace: Workspace, task: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    yield from rows(workspace, workspace.manifests(task.job, [task.key])[0], "candidates", columns)
 
 
 def _of(key: str, name: str) -> bool:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import Answers, Message, answer_map, read_answers
 from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Manifest, Workspace
@@ -146,12 +146,10 @@ class CorpusPlaces:
         yield from ((one, values[0]) for one in askers if values)
 
 
-def read_places(
-    workspace: Workspace, shards: Sequence[PagesShard], answers: Answers | None, wanted: set[str] | None = None
-) -> Mapping[str, Place]:
-    """Image id → its row of `eligible`, from the answers of `CorpusPlaces`; of `wanted` images, None is all."""
-    told = answer_map(workspace, answers.path if answers else None)
-    return rows_of_places(workspace, shards, {one: told[one] for one in told if wanted is None or one in wanted})
+def located_places(workspace: Workspace, answers: Answers | None) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Image id → shard, file and row of its place, from the answers of `CorpusPlaces`."""
+    for image_id, value in read_answers(workspace, answers.path if answers else None):
+        yield image_id, _ROW.unpack(value)
 
 
 def rows_of_places(

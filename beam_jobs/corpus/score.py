@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from beam_jobs.corpus.compose import Source
-from beam_jobs.corpus.images import PAGES_JOB, PagesShard, read_places
+from beam_jobs.corpus.images import PAGES_JOB, PagesShard
+from beam_jobs.corpus.places import read_places
 from beam_jobs.corpus.search import lists_of
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
@@ -105,7 +106,7 @@ class ScoreJob:
             found = rows(self.workspace, shown, "eligible", ["image_id", "sketch"])
             return {row["image_id"]: row["sketch"] for row in found}
         places = read_places(self.workspace, self.shards, source.places)
-        return {image_id: place["sketch"] for image_id, place in places.items()}
+        return {image_id: places.sketches[row].tobytes() for image_id, row in places.index.items()}
 
 
 def score_candidates(

@@ -7,6 +7,7 @@ it the most similar by exact scores. Jégou, Douze and Schmid 2011; faiss (arXiv
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ _FLOAT32, _FLOAT16, _ROUNDING = 2.0**-12, 2.0**-11, 0.51 * 10**-DECIMALS
 _STEP = 1 / 256
 #: Images that are searched at once, and numbers in a block of their products with cells.
 _BLOCK, _PRODUCTS = 1024, 1 << 22
+#: A neighbour as one number: how far its score lies below 1 in steps of the last decimal, then its place.
+_TOP, _PLACE_BITS, _NO_KEY = 10**DECIMALS, 40, np.iinfo(np.int64).max
 #: Queries with which the number of probed cells is chosen.
 _TRIED = 256
 #: Rounds of k-means, and vectors of the sample for each cell at most.
@@ -145,12 +148,32 @@ class PartSearch:
         to 4 decimals, ties by id. Fewer where the part (or its cells) has fewer."""
         if not len(self._part.ids) or not len(queries.ids) or k < 1:
             return [Neighbours((), ())] * len(queries.ids)
-        found: list[Neighbours] = []
-        for first in range(0, len(queries.ids), _BLOCK):
-            found += self._block(queries.take(range(first, min(first + _BLOCK, len(queries.ids)))), k)
-        return found
+        lengths, places, scores = self.places(queries, k)
+        names, ends = [self._part.ids[place] for place in places.tolist()], np.cumsum(lengths).tolist()
+        values = scores.tolist()
+        return [
+            Neighbours(tuple(names[end - size : end]), tuple(values[end - size : end]))
+            for end, size in zip(ends, lengths.tolist(), strict=True)
+        ]
 
-    def _block(self, queries: ViewVectors, k: int) -> list[Neighbours]:
+    def places(
+        self, queries: ViewVectors, k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """The same as columns: lengths of the lists int64 (n), and one list behind the other the neighbours' places in
+        the part int64 (m) and their scores float64 (m)."""
+        keys = np.full((len(queries.ids), k), _NO_KEY, np.int64)
+        if len(self._part.ids) and k > 0:
+            for first in range(0, len(queries.ids), _BLOCK):
+                last = min(first + _BLOCK, len(queries.ids))
+                found = self._block(queries.take(range(first, last)), k)
+                keys[first:last, : found.shape[1]] = found
+        there = keys < _NO_KEY
+        flat = keys[there]
+        ranks = _TOP - (flat >> _PLACE_BITS)
+        return there.sum(axis=1), flat & ((1 << _PLACE_BITS) - 1), ranks / _TOP
+
+    def _block(self, queries: ViewVectors, k: int) -> npt.NDArray[np.int64]:
+        """Sorted keys int64 (n, k or fewer) of the neighbours of some images."""
         wanted = min(k + 1 + _MORE, len(self._part.ids))
         cells = None if self._centroids is None else nearest_cells(self._centroids, queries.search, self._probes)
         if cells is None:
@@ -158,12 +181,14 @@ class PartSearch:
         else:
             products, places = self._index.search_preassigned(queries.search, wanted, cells, _nothing(cells))
         scores = queries.scores(np.arange(len(queries.ids)), self._part, np.maximum(places, 0))
-        found = [self._list(*one, k) for one in zip(queries.ids, places, scores, strict=True)]
+        own = np.array([self._place(image_id) for image_id in queries.ids], np.int64)
+        found = _keys(own[:, None], places, scores, k)
         if wanted < len(self._part.ids):
             # A list is sure if what the index left out cannot come up to its last score.
-            bounds = np.array([one.scores[-1] if len(one.scores) == k else -1.0 for one in found])
+            last = found[:, k - 1] if found.shape[1] == k else np.full(len(found), _NO_KEY)
+            bounds = np.where(last < _NO_KEY, (_TOP - (last >> _PLACE_BITS)) / _TOP, -1.0)
             doubtful = (places[:, -1] >= 0) & (bounds - self._slack <= products[:, -1])
-            self._widen(queries, np.flatnonzero(doubtful), bounds, cells, found)
+            self._widen(queries, np.flatnonzero(doubtful), bounds, cells, own, found)
         return found
 
     def _widen(
@@ -172,7 +197,8 @@ class PartSearch:
         doubtful: npt.NDArray[np.int64],
         bounds: npt.NDArray[np.float64],
         cells: npt.NDArray[np.int64] | None,
-        found: list[Neighbours],
+        own: npt.NDArray[np.int64],
+        found: npt.NDArray[np.int64],
     ) -> None:
         """Make doubtful lists anew, of all images that may come up to their last scores: there can be many, where
         hashes or texts are equal."""
@@ -183,22 +209,27 @@ class PartSearch:
             if cells is None:
                 limits, _, places = self._index.range_search(vectors, radius)
             else:
-                own = np.ascontiguousarray(cells[rows])
-                limits, _, places = self._index.range_search_preassigned(vectors, radius, own, _nothing(own))
+                near = np.ascontiguousarray(cells[rows])
+                limits, _, places = self._index.range_search_preassigned(vectors, radius, near, _nothing(near))
             for number, row in enumerate(rows.tolist()):
-                near = places[int(limits[number]) : int(limits[number + 1])]
-                scores = queries.scores(np.array([row]), self._part, near[None, :])[0]
-                found[row] = self._list(queries.ids[row], near, scores, len(found[row].ids))
+                inside = places[int(limits[number]) : int(limits[number + 1])]
+                scores = queries.scores(np.array([row]), self._part, inside[None, :])
+                keys = _keys(own[row], inside[None, :], scores, found.shape[1])[0]
+                found[row, : len(keys)] = keys
 
-    def _list(self, own: str, places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int) -> Neighbours:
-        ids = self._part.ids
-        pairs = [
-            (-score, ids[place])
-            for place, score in zip(places.tolist(), scores.tolist(), strict=True)
-            if place >= 0 and ids[place] != own
-        ]
-        pairs = sorted(pairs)[:k]
-        return Neighbours(tuple(name for _, name in pairs), tuple(0.0 - score for score, _ in pairs))
+    def _place(self, image_id: str) -> int:
+        """Where an image stands in the part, -1 where it does not."""
+        place = bisect_left(self._part.ids, image_id)
+        return place if place < len(self._part.ids) and self._part.ids[place] == image_id else -1
+
+
+def _keys(own: Any, places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.int64]:
+    """Neighbours as numbers that sort as lists do, by score and then by place, which is the order of ids: int64 (n, k
+    or fewer), sorted, none at the end. `places` and `scores` are (n, m), `own` the images' own places."""
+    ranks = _TOP - np.rint(scores * _TOP).astype(np.int64)
+    keys = np.where((places < 0) | (places == own), _NO_KEY, (ranks << _PLACE_BITS) | places)
+    keys.sort(axis=1)
+    return keys[:, :k]
 
 
 def _centroids(index: Any) -> Float32Array:

@@ -93,3 +93,12 @@ def test_nothing_but_a_score_lies_in_a_window() -> None:
     assert 0.5 in Window(0.5, 0.5)
     assert None not in Window(-1.0, 1.0)
     assert str(Window(0.5, 1)) == "[0.5000, 1.0000]"
+
+
+def test_a_span_holds_the_falling_scores_inside():
+    scores = [0.9, 0.8, 0.8, 0.5, 0.2]
+    for low, high in ((0.5, 0.8), (0.0, 1.0), (0.6, 0.7), (0.95, 1.0), (-1.0, 0.1), (0.2, 0.2)):
+        window = Window(low, high)
+        first, last = window.span(scores)
+        assert scores[first:last] == [score for score in scores if score in window]
+        assert 0 <= first <= last <= 5
