@@ -46,12 +46,6 @@ def test_pages_in_other_shards_in_another_order_give_the_same(mined, tmp_path):
     same(mined, other)
 
 
-def test_one_shard_gives_the_same(mined, tmp_path):
-    other = annotated_crawl(tmp_path, site(), 1)
-    other.publish(mine_pairs=MINE)
-    same(mined, other)
-
-
 def test_shards_that_are_done_backwards_give_the_same_bytes(mined, annotated, tmp_path):
     other = copied(annotated, tmp_path / "out")
     other.run(backwards=True, mine_pairs=MINE)
