@@ -18,6 +18,7 @@ PACKAGES = [
     "lensmith.presets",
     "mining",
     "mining.archives",
+    "mining.decontamination",
     "mining.fetching",
     "mining.miners",
     "mining.models",

@@ -2,127 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from beam_jobs.annotate_images import Annotated
-from beam_jobs.archived_robots import ArchivedRobots
 from beam_jobs.corpus.guided import GuideModel
 from beam_jobs.corpus.images import PAGES_JOB
 from beam_jobs.corpus.run import run_corpus
 from beam_jobs.index_step import Answers, answer_map
-from beam_jobs.locate_images import Located, LocateTask
-from beam_jobs.mining_index import (
-    FactsTask,
-    ImageFactsStep,
-    KnownImages,
-    MineReader,
-    PageSetsStep,
-    unpack_sketches,
-)
+from beam_jobs.locate_images import LocateTask
+from beam_jobs.mining_index import FactsTask, ImageFactsStep, MineReader, PageSetsStep, unpack_sketches
+from beam_jobs.removed_images import removed_images
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
+from beam_jobs.shard_pages import MineTask, ShardPages
 from beam_jobs.shard_writer import ShardWriter
-from beam_jobs.tables import rows
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.annotation import AnnotateConfig
-from mining.eligibility import content_images, eligible_places
-from mining.mine import (
-    PageInput,
-    admit_page,
-    joined_signals,
-    mine_page,
-    pairable_set,
-    reject_duplicate_capture,
-    site_pools,
-    sure_label,
-)
+from mining.mine import admit_page, joined_signals, mine_page, pairable_set, site_pools, sure_label
 from mining.mine_config import CORPUS_FIELDS, PAGE_MINER, MineConfig
 from mining.miners.make import page_miner
 from mining.page_sets import band_keys
-from mining.pages.addresses import match_key
-from mining.places import EligibleImage, ImageFacts, PageCounts, PageRecord, PlaceRecord
-from mining.texts import page_texts
-from schemas.ids import canonical_json, digest, text_id
-from schemas.outcomes import IgnoredOutcomes, Outcomes
+from mining.places import EligibleImage, PageRecord
+from schemas.ids import canonical_json, digest
+from schemas.outcomes import IgnoredOutcomes
 from schemas.settings import deciding_fields, settings_digest
 
 VERSION = "4"
-
-
-@dataclass(frozen=True)
-class MineTask:
-    """One extraction shard with everything that was resolved for it."""
-
-    number: int
-    source: tuple[str, str]
-    texts: tuple[str, str]
-    located: str | None
-    known: Answers
-
-
-class ShardPages:
-    """The pages of one extraction shard with the facts of their images."""
-
-    def __init__(self, workspace: Workspace, task: MineTask, config: MineConfig, agent: str) -> None:
-        self._workspace, self._task, self._config = workspace, task, config
-        self._manifest = workspace.manifests(task.source[0], [task.source[1]])[0]
-        self._known = KnownImages.read(workspace, task.known)
-        self._located = {url: Located.unpack(data) for url, data in answer_map(workspace, task.located).items()}
-        #: What the robots.txt that the archives hold say; without one, all is allowed.
-        self._robots = ArchivedRobots(workspace, self._known.robots, agent)
-
-    def inputs(self, outcomes: Outcomes) -> Iterator[PageInput]:
-        """The pages that are this shard's to mine, as they stand in its table; others are reported."""
-        vectors = self._embeddings()
-        places: dict[str, list[dict[str, Any]]] = {}
-        for row in rows(self._workspace, self._manifest, "page_images"):
-            places.setdefault(row["page_id"], []).append(row)
-        seen: set[str] = set()
-        for row in rows(self._workspace, self._manifest, "pages"):
-            page = PageRecord.from_row(row)
-            if page.page_id in seen or page.page_id not in self._known.own_pages:
-                reject_duplicate_capture(page, outcomes)
-                continue
-            seen.add(page.page_id)
-            if not self._robots.allows(page.url):
-                page = replace(page, opt_out=_with_robots(page.opt_out))
-            shown = places.get(page.page_id, [])
-            records = [self._place(row, text, vectors) for row, text in zip(shown, page_texts(shown), strict=True)]
-            known = [(one.image_id, one) for one in records if one.image_id in self._known.facts]
-            facts = {image_id: self._facts(one) for image_id, one in known if image_id is not None}
-            yield PageInput(page, records, facts)
-
-    def content(self, one: PageInput, outcomes: Outcomes) -> list[EligibleImage]:
-        """The images of a page that enter pairing."""
-        eligible = eligible_places(one.page, one.places, one.facts, self._config, outcomes)
-        site = one.page.site
-        counts = PageCounts(
-            self._known.site_pages.get(site, 1),
-            {image.image_id: self._known.image_pages.get((site, image.image_id), 1) for image in eligible},
-            _named_by(one.places, self._located),
-        )
-        return content_images(one.page, eligible, counts, self._config, outcomes)
-
-    def _place(self, row: Mapping[str, Any], text: str | None, vectors: Mapping[str, Any]) -> PlaceRecord:
-        located = self._located.get(match_key(row["url"]))
-        vector = vectors.get(text_id(text)) if text else None
-        return PlaceRecord.from_row(row, located.image_id if located else None, text, vector)
-
-    def _facts(self, place: PlaceRecord) -> ImageFacts:
-        assert place.image_id is not None
-        facts = self._known.facts[place.image_id]
-        return facts if self._robots.allows(place.url) else replace(facts, opt_out=_with_robots(facts.opt_out))
-
-    def _embeddings(self) -> dict[str, Any]:
-        manifest = self._workspace.manifests(self._task.texts[0], [self._task.texts[1]])[0]
-        return {
-            row["text_id"]: np.asarray(row["embedding"], np.float16).astype(np.float32)
-            for row in rows(self._workspace, manifest, "texts", ["text_id", "embedding"])
-        }
 
 
 @dataclass(frozen=True)
@@ -194,18 +104,28 @@ def run_mine(
     ]
     facts_tasks += [FactsTask("images", LocateTask(one.stage, one.key)) for one in (*extracted, *fetched)]
     facts_tasks += [FactsTask("annotations", LocateTask(one.stage, one.key)) for one in annotated.images]
-    known = session.index(ImageFactsStep(workspace), facts_tasks, basis)
-    tasks = [
-        MineTask(
-            number,
-            (source.stage, source.key),
-            (texts.stage, texts.key),
-            place.path if place else None,
-            known.get(asker(number), Answers(None, "none")),
-        )
-        for number, (source, texts, place) in enumerate(zip(extracted, annotated.texts, located, strict=True))
-    ]
+
     settings = digest(_pages_digest(config), agent)
+
+    def resolved(told: Sequence[FactsTask], key: str) -> list[MineTask]:
+        facts = session.index(ImageFactsStep(workspace), told, key)
+        return [
+            MineTask(
+                number,
+                (source.stage, source.key),
+                (texts.stage, texts.key),
+                place.path if place else None,
+                facts.get(asker(number), Answers(None, "none")),
+            )
+            for number, (source, texts, place) in enumerate(zip(extracted, annotated.texts, located, strict=True))
+        ]
+
+    everything = partial(resolved, facts_tasks, basis)
+    removed = removed_images(session, annotated.images, everything, config, agent, settings)
+    if removed:
+        told = canonical_json([[one.kind, one.source.job, one.source.key, one.answers] for one in removed])
+        basis = digest(basis, told)
+    tasks = resolved([*facts_tasks, *removed], basis)
     job = MineJob(workspace, config, agent, PAGES_JOB if config.whole_corpus else "mine_pairs")
     sets = session.index(
         PageSetsStep(workspace, job), tasks, basis_of([*extracted, *annotated.texts], basis, settings, VERSION)
@@ -217,11 +137,9 @@ def run_mine(
         parts = (source.digest, texts.digest, place.digest if place else "none", task.known.digest, shared.digest)
         key = session.shard_key(job.stage, VERSION, *parts, settings)
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
-    pages = session.shards(job, shards)
-    if not config.whole_corpus:
-        session.let_go("mine_pairs", ())
-        return pages
-    mined = run_corpus(session, extracted, pages, config, models or AnnotateConfig(), guide)
+    mined = session.shards(job, shards)
+    if config.whole_corpus:
+        mined = run_corpus(session, extracted, mined, config, models or AnnotateConfig(), guide)
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 
@@ -232,15 +150,6 @@ def _pages_digest(config: MineConfig) -> str:
         return settings_digest(config)
     own = {name: value for name, value in deciding_fields(config).items() if name not in CORPUS_FIELDS}
     return digest("pages", canonical_json(own), str(PAGE_MINER in config.miners))
-
-
-def _named_by(places: Sequence[PlaceRecord], located: Mapping[str, Located]) -> dict[str, int]:
-    found = ((place.url, located.get(match_key(place.url))) for place in places)
-    return {url: one.named_by for url, one in found if one is not None}
-
-
-def _with_robots(opt_out: str | None) -> str:
-    return ",".join(sorted({*(opt_out or "").split(","), "robots"} - {""}))
 
 
 def _eligible_row(page: PageRecord, image: EligibleImage, config: MineConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from beam_jobs.image_places import ImagePlace, ImageReader
 from beam_jobs.index_step import Answers, read_answers
 from beam_jobs.locate_images import LocateTask
+from beam_jobs.publish_chains import CHAINS_JOB
 from beam_jobs.publish_index import ImageRow, ImagesById, addresses
 from beam_jobs.session import Session
 from beam_jobs.shard_job import Shard
@@ -18,9 +19,9 @@ from beam_jobs.workspace import DataFile, Manifest, Workspace, basis_of
 from publishing.config import PublishConfig
 from publishing.dataset_writer import write_file
 from publishing.faces import publishing_fetch
-from publishing.layout import TEXT_ROW, Estimate, Part, empty_file, plan_files
+from publishing.layout import TEXT_ROW, Estimate, Part, chain_bytes, empty_file, plan_files
 from schemas.outcomes import Counts
-from schemas.published import CONFIGURATIONS, IMAGES, PUBLISHED, SPLITS, Configuration
+from schemas.published import CHAINS, CONFIGURATIONS, IMAGES, PUBLISHED, SPLITS, Configuration
 from schemas.settings import settings_digest
 
 FILES_VERSION = "3"
@@ -31,7 +32,8 @@ FILES_FOLDER = "_work/dataset_files"
 
 @dataclass(frozen=True)
 class FileTask:
-    """One parquet file to write. `parts` name shards of triplets by number, or ranges of images by answers file."""
+    """One parquet file to write. `parts` name shards of triplets or chains by number, or ranges of images by answers
+    file."""
 
     configuration: str
     split: str
@@ -57,9 +59,11 @@ class FilesJob:
             writer.kept("image", len(chosen))
             writer.out("image", len(chosen))
             table: Iterable[Mapping[str, Any]] = chosen
+        elif configuration is CHAINS:
+            places, table = {}, self._rows(task, shard.work["assigned"], CHAINS_JOB, "assigned_chains")
         else:
             places = self._places(shard.work["assigned"]) if configuration.image_columns else {}
-            table = self._triplets(task, shard.work["assigned"])
+            table = self._rows(task, shard.work["assigned"], "publish_dataset", "assigned")
         reader = ImageReader(self.workspace, places)
         name = f"{FILES_FOLDER}/{shard.key[:16]}-{writer.attempt}.parquet"
         fetch = publishing_fetch(reader.fetch, self.config.blur_faces if configuration.image_columns else "none")
@@ -67,11 +71,11 @@ class FilesJob:
         data = DataFile(name, written.rows, written.bytes, written.digest)
         writer.take(WrittenShard({"dataset_files": [data]}, Counts().to_json(), {"blurred": written.blurred}))
 
-    def _triplets(self, task: FileTask, keys: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    def _rows(self, task: FileTask, keys: Sequence[str], job: str, table: str) -> Iterator[Mapping[str, Any]]:
         for name, start, stop in task.parts:
-            manifest = self.workspace.manifests("publish_dataset", [keys[int(name)]])[0]
+            manifest = self.workspace.manifests(job, [keys[int(name)]])[0]
             number = 0
-            for row in rows(self.workspace, manifest, "assigned"):
+            for row in rows(self.workspace, manifest, table):
                 if row["split"] == task.split:
                     if start <= number < stop:
                         yield row
@@ -99,9 +103,10 @@ class FilesJob:
 
 
 def write_files(
-    session: Session, assigned: Sequence[Manifest], config: PublishConfig
+    session: Session, assigned: Sequence[Manifest], chained: Sequence[Manifest], config: PublishConfig
 ) -> list[tuple[FileTask, Manifest]]:
-    """Plan the dataset's files from the shards of triplets and write those that are missing: tasks with manifests."""
+    """Plan the dataset's files from the shards of triplets, and of chains where the configuration has them, and write
+    those that are missing: tasks with manifests."""
     workspace = session.workspace
     tasks = [LocateTask(one.stage, one.key, number) for number, one in enumerate(assigned)]
     ranges = session.index(ImagesById(workspace), tasks, basis_of(assigned))
@@ -111,22 +116,25 @@ def write_files(
             continue
         if configuration is IMAGES:
             files += _image_files(workspace, ranges, config)
+        elif configuration is CHAINS:
+            files += _chain_files(chained, config) if config.chains is not None else []
         else:
             files += _triplet_files(configuration, assigned, config)
     job = FilesJob(workspace, config)
     shards = []
     for task, numbers in files:
-        keys = tuple(assigned[int(number)].key for number in numbers)
-        content = [assigned[int(number)].digest for number in numbers]
+        of_chains = task.configuration == CHAINS.name
+        source = chained if of_chains else assigned
+        keys = tuple(source[int(number)].key for number in numbers)
+        content = [source[int(number)].digest for number in numbers]
         if task.configuration == "images":
             content = [path.rpartition("/")[2] for path, _, _ in task.parts]
         # Parts are renumbered, so that a shard's task names only what it reads.
         own = {number: str(index) for index, number in enumerate(numbers)}
         parts = tuple((own.get(name, name), start, stop) for name, start, stop in task.parts)
         cut = [f"{start}-{stop}" for _, start, stop in parts]
-        key = session.shard_key(
-            job.stage, FILES_VERSION, task.configuration, task.split, settings_digest(config), *content, *cut
-        )
+        settings = settings_digest(config if of_chains else config.without_chains)
+        key = session.shard_key(job.stage, FILES_VERSION, task.configuration, task.split, settings, *content, *cut)
         local = FileTask(task.configuration, task.split, task.name, parts)
         shards.append(Shard(key, {"task": local, "assigned": keys}))
     manifests = session.shards(job, shards)
@@ -145,6 +153,16 @@ def _triplet_files(
                 Estimate(str(number), split, count, size if configuration.image_columns else count * TEXT_ROW)
             )
     return _tasks(configuration, estimates, config)
+
+
+def _chain_files(chained: Sequence[Manifest], config: PublishConfig) -> list[tuple[FileTask, tuple[str, ...]]]:
+    """The files of `chains`, each with the numbers of the shards that it reads."""
+    estimates = []
+    for split in SPLITS:
+        for number, manifest in enumerate(chained):
+            count, turns = manifest.notes["totals"][split]
+            estimates.append(Estimate(str(number), split, count, chain_bytes(turns)))
+    return _tasks(CHAINS, estimates, config)
 
 
 def _image_files(

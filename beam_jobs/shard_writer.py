@@ -95,6 +95,12 @@ class _TableFile:
         if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= self._limit:
             self.flush()
 
+    def add_columns(self, table: pa.Table) -> None:
+        """Rows that are columns already: row groups of their own."""
+        self.flush()
+        self._writer.write_table(table.cast(self._schema), row_group_size=self._limit)
+        self.rows += table.num_rows
+
     def flush(self) -> None:
         if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
@@ -138,10 +144,17 @@ class ShardWriter(CountingOutcomes):
         self.notes: dict[str, Any] = {}
 
     def row(self, table: str, row: Mapping[str, Any]) -> None:
+        self._file(table).add(row)
+
+    def columns(self, table: str, rows: pa.Table) -> None:
+        """Append many rows with all columns of a table: thousands at once, or row groups become small."""
+        self._file(table).add_columns(rows)
+
+    def _file(self, table: str) -> _TableFile:
         if table not in self._files:
             definition = TABLES[table]
             self._files[table] = _TableFile(self._workspace, definition, self._folder_of(definition), self._name())
-        self._files[table].add(row)
+        return self._files[table]
 
     def adopt(self, table: str, files: list[DataFile]) -> None:
         """Name data files of an earlier shard in this manifest as well: a retry keeps what was fetched."""

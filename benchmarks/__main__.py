@@ -20,7 +20,10 @@ MODULES = (
     "publish_dataset",
     "train",
     "evaluate",
+    "near_duplicates",
     "scaling",
+    "corpus_mining",
+    "vector_search",
 )
 
 

@@ -68,6 +68,7 @@ TEMPLATES: Mapping[str, Mapping[str, Template]] = {
     "inquire": {"plain": _CAPTION},
     "inquire-rerank": {"plain": _CAPTION},
     "lensmith": {"plain": _CAPTION},
+    "lensmith-chains": {"plain": _CAPTION, "last": Template(("{last}",))},
     "mtcir": {"plain": _CAPTION},
 }
 

@@ -9,6 +9,8 @@ from schemas.tables import TABLES
 
 _MANIFESTS = "_work/manifests"
 _INDEX = "_work/index"
+#: Indexes of the search for neighbours, one folder a view; manifests name them in their notes.
+_SEARCH = "_work/search"
 
 
 def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
@@ -26,10 +28,13 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
             keys = sorted(committed)
         for manifest in workspace.manifests(job, keys):
             kept |= {one.path for files in manifest.files.values() for one in files}
+            kept.add(str(manifest.notes.get("file")))
         for key in sorted(committed - set(keys)):
             folder.remove(workspace.manifest_name(job, key))
     for name in (*(table.folder for table in TABLES.values()), FILES_FOLDER):
         _sweep(folder, name, kept)
+    for view in folder.list(_SEARCH):
+        _sweep(folder, f"{_SEARCH}/{view}", kept)
     for name in folder.half_made("_work"):
         folder.remove(name)
     if complete:
@@ -42,7 +47,7 @@ def clean(workspace: Workspace, used_answers: set[str], complete: bool) -> None:
 def _sweep(folder: Folder, name: str, kept: set[str]) -> None:
     for entry in folder.list(name):
         path = f"{name}/{entry}"
-        if entry.endswith(".parquet"):
+        if entry.endswith((".parquet", ".faiss")):
             if path not in kept:
                 folder.remove(path)
         elif name.startswith(("rejected", "_work/deferred")):

@@ -19,6 +19,7 @@ from lensmith.embed_command import embed_command
 from lensmith.evaluate_command import evaluate_command
 from lensmith.export_model_command import export_model_command
 from lensmith.failures import error_of_os, error_of_store, store_errors
+from lensmith.fingerprint_command import fingerprint_command
 from lensmith.judge_command import judge_command
 from lensmith.options import (
     SETTINGS,
@@ -175,6 +176,7 @@ app.command("config")(config_command)
 app.command("export")(export_command)
 app.command("select")(select_command)
 app.command("take-down")(take_down_command)
+app.command("fingerprint")(fingerprint_command)
 app.command("push")(push_command)
 app.command("train")(train_command)
 app.command("study")(study_command)

@@ -53,6 +53,7 @@ def take_down_command(
     typer.echo(
         f"{dataset_dir}: {done.triplets} triplets and {done.images} images taken down, "
         f"{done.hard_negatives} mentions as hard negatives removed"
+        + (f", {done.chains} chains with them" if done.chains else "")
     )
     if not (done.triplets or done.images or done.hard_negatives):
         typer.echo("nothing in the dataset matched; what was named is noted, and later publications leave it out")

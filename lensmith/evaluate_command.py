@@ -14,6 +14,7 @@ from evaluation.ranking import Similarity
 from evaluation.result import write_result
 from evaluation.task import Benchmark, Task
 from lensmith.evaluate_options import (
+    ON_DATASETS,
     Alpha,
     AlphaImage,
     Beta,
@@ -24,8 +25,10 @@ from lensmith.evaluate_options import (
     Metric,
     Rerank,
     RerankTop,
+    TurnByTurn,
     codes_asked,
     composed,
+    folded_template,
     gallery_builder,
 )
 from schemas.errors import ConfigurationError
@@ -37,7 +40,7 @@ def evaluate_command(
         typer.Option(
             "--benchmark",
             help="fashioniq, cirr, circo, genecis, dtin, tuberlin, inquire, inquire-rerank, gpr1200, gldv2, roxford, "
-            "rparis, lensmith or mtcir.",
+            "rparis, lensmith, lensmith-chains or mtcir.",
         ),
     ],
     annotations: Annotated[
@@ -104,6 +107,7 @@ def evaluate_command(
     alpha: Alpha = None,
     alpha_image: AlphaImage = None,
     beta: Beta = None,
+    turn_by_turn: TurnByTurn = False,
     rerank: Rerank = None,
     rerank_top: RerankTop = 400,
     codes: Codes = None,
@@ -122,6 +126,8 @@ def evaluate_command(
     protocol = choice("--protocol", protocol, found.protocols, f"the protocols of {benchmark}")
     split = choice("--split", split, found.splits, f"the splits of {benchmark}")
     compared = _similarity(similarity)
+    if turn_by_turn:
+        template = folded_template(benchmark, composer, template)
     build, wanted_codes = gallery_builder(rerank, rerank_top), codes_asked(codes, code_method)
     if output is None and submission is None:
         raise ConfigurationError("give the file of the result with --output, or --submission.")
@@ -135,7 +141,7 @@ def evaluate_command(
         task = found.load(annotations, protocol, split, None)
         vectors = _from_model(found, task, annotations, model, images, template)
     weights = Weights(alpha, alpha_image, beta)
-    vectors, compared, composer_words = composed(vectors, composer, weights, benchmark, compared)
+    vectors, compared, composer_words = composed(vectors, composer, weights, benchmark, compared, turn_by_turn)
     console = Console()
     for note in task.notes:
         console.print(f"note: {note}", highlight=False)
@@ -175,7 +181,7 @@ def _from_model(
 
     if images is not None:
         contents = folder_images(images)
-    elif benchmark.name == "lensmith":
+    elif benchmark.name in ON_DATASETS:
         contents = dataset_images(annotations, task.split)
     else:
         raise ConfigurationError("--model needs the folder of the benchmark's images: give it with --images.")

@@ -14,6 +14,7 @@ from evaluation.composed_queries import COMPOSERS, Weights, compose, composition
 from evaluation.embeddings import Embeddings
 from evaluation.ranking import Gallery, Similarity
 from evaluation.score import BuildGallery
+from evaluation.turns import compose_turns
 from schemas.errors import ConfigurationError
 
 Html = Annotated[
@@ -46,6 +47,13 @@ Beta = Annotated[
         "--beta", help="PDV's weight of the text side, WeiMoCIR's of the captions.", show_default="the paper's"
     ),
 ]
+TurnByTurn = Annotated[
+    bool,
+    typer.Option(
+        "--turn-by-turn",
+        help="lensmith-chains with a --composer: each turn's text is composed with the query of the turn before.",
+    ),
+]
 Rerank = Annotated[
     str | None, typer.Option("--rerank", help="superglobal: rank the best anew by their neighbours.", show_default="no")
 ]
@@ -55,6 +63,9 @@ Codes = Annotated[
     typer.Option("--codes", help="Bits of binary codes, as 64,128,256: their loss in --metric.", show_default="none"),
 ]
 CodeMethod = Annotated[str, typer.Option("--code-method", help="itq (learned rotation) or sign.")]
+
+#: Benchmarks on datasets of ours: --annotations holds their images.
+ON_DATASETS = ("lensmith", "lensmith-chains")
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,12 @@ def codes_asked(codes: str | None, method: str) -> CodesAsked:
 
 
 def composed(
-    embeddings: Embeddings, composer: str | None, asked: Weights, benchmark: str, similarity: Similarity | None
+    embeddings: Embeddings,
+    composer: str | None,
+    asked: Weights,
+    benchmark: str,
+    similarity: Similarity | None,
+    by_turn: bool = False,
 ) -> tuple[Embeddings, Similarity | None, str | None]:
     """The embeddings with composed queries, the similarity to rank by, and the composer in words."""
     if composer is None:
@@ -86,8 +102,16 @@ def composed(
             raise ConfigurationError("--alpha, --alpha-image and --beta belong to a --composer.")
         return embeddings, similarity, None
     weights = weights_of(composer, benchmark, asked)
-    made, similarity = compose(embeddings, composer, weights, similarity)
-    return made, similarity, composition_words(composer, weights)
+    made, similarity = (compose_turns if by_turn else compose)(embeddings, composer, weights, similarity)
+    return made, similarity, composition_words(composer, weights) + (", turn by turn" if by_turn else "")
+
+
+def folded_template(benchmark: str, composer: str | None, template: str | None) -> str:
+    """The template of --turn-by-turn: each turn's own text, unless another is asked for. Raises ConfigurationError
+    where there are no turns to compose."""
+    if benchmark != "lensmith-chains" or composer is None:
+        raise ConfigurationError("--turn-by-turn belongs to the benchmark lensmith-chains with a --composer.")
+    return template or "last"
 
 
 def gallery_builder(rerank: str | None, top: int) -> BuildGallery:

@@ -21,7 +21,7 @@ from evaluation.report.terminal import show_codes, show_result
 from evaluation.result import Result
 from evaluation.score import BuildGallery, Matched, evaluate_queries, match
 from evaluation.task import ImageFile, Task
-from lensmith.evaluate_options import CodesAsked
+from lensmith.evaluate_options import ON_DATASETS, CodesAsked
 from schemas.errors import ConfigurationError
 
 #: CLIP B/32 reaches 62.24 in Rsubset@1 by the text alone, 32.77 by the sum of both (the SEARLE paper).
@@ -43,7 +43,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class ReportAsked:
-    """The page, the folder of images (for the benchmark `lensmith` the dataset), the codes, the main metric."""
+    """The page, the folder of images (for those of `ON_DATASETS` the dataset), the codes, the main metric."""
 
     html: Path | None
     images: Path | None
@@ -118,7 +118,7 @@ def _reader(asked: ReportAsked, result: Result) -> ReadImages:
         if not asked.images.is_dir():
             raise ConfigurationError(f"{asked.images} is no folder: give that of the benchmark's images with --images.")
         return from_folder
-    return from_dataset if result.benchmark == "lensmith" else lambda files: ()
+    return from_dataset if result.benchmark in ON_DATASETS else lambda files: ()
 
 
 def _more(

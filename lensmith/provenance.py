@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from beam_jobs.corpus.rounds import Round
 from lensmith.guide import round_models
 from lensmith.output_folder import InputPlan
 from lensmith.settings import Settings
 from lensmith.version import VERSION
+from mining.decontamination.config import DecontaminationConfig
+from mining.decontamination.fingerprints import Fingerprints, decontamination_facts
 from publishing.description import Facts, ModelFact, PromptFact
 from schemas.settings import deciding_fields
 from synthesis.chain import make_chain
@@ -45,8 +48,13 @@ def facts(settings: Settings, plan: InputPlan, preset: str, rounds: Sequence[Rou
         ),
         configuration=deciding_fields(settings),
         people_words=settings.write_instructions.filters.people_words,
+        decontamination=_decontamination(settings.mine_pairs.decontaminate),
         opt_out=settings.opt_out,
     )
+
+
+def _decontamination(config: DecontaminationConfig) -> dict[str, Any]:
+    return decontamination_facts(config, Fingerprints.open(config)) if config.files else {}
 
 
 def _models(settings: Settings) -> tuple[ModelFact, ...]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from beam_jobs.corpus.search import JoinJob
+from beam_jobs.corpus.search_plan import RecallJob
 from beam_jobs.image_places import IMAGE_JOBS
 from beam_jobs.tables import batches, rows_at
 from beam_jobs.workspace import DataFile, Manifest, Workspace
@@ -43,9 +45,22 @@ def report(workspace: Workspace) -> str:
         scores=tables.json("scores.json"),
         judgements=tables.json("judgements.json"),
         sampled=tables.sampled,
+        search=searched(workspace),
     )
     workspace.folder.replace("report.html", render(page, tables.by_id, tables.by_url))
     return f"{workspace.path.rstrip('/')}/report.html"
+
+
+def searched(workspace: Workspace) -> str:
+    """How neighbours were searched, in a sentence; none where no miner asked for them."""
+    if not workspace.in_force(JoinJob.stage):
+        return ""
+    measured = workspace.in_force(RecallJob.stage)
+    if not measured:
+        return "neighbours were searched exactly"
+    notes = workspace.manifests(RecallJob.stage, measured)[0].notes
+    views = (f"{view} {found['recall']:.3f} ({found['images']} images)" for view, found in sorted(notes.items()))
+    return f"neighbours were searched approximately; recall against an exact search: {', '.join(views)}"
 
 
 def _with_take_downs(counted: dict[str, Any], published: dict[str, Any] | None) -> dict[str, Any]:

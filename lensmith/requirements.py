@@ -12,6 +12,8 @@ from typing import Any
 
 from lensmith.settings import Settings
 from mining.annotation import AnnotateConfig
+from mining.decontamination.file_format import model_name
+from mining.decontamination.fingerprints import Fingerprints
 from schemas.errors import ConfigurationError, MissingPackageError
 from synthesis.config import ChainConfig, TaskConfig
 from synthesis.tasks import make_task
@@ -176,6 +178,20 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
                 f"{asked.key('base_url')} is not set: write the endpoint's address there, such as "
                 "http://localhost:8000/v1."
             )
+
+
+def check_fingerprints(settings: Settings, stages: Collection[str]) -> None:
+    """Raise ConfigurationError for a fingerprint file that these stages cannot use, before any work is done. The
+    revision of a model of the hub is known only once it is loaded: `run_decontaminate` compares that."""
+    config = settings.mine_pairs.decontaminate
+    if not config.files or not {"mine_pairs", "publish_dataset"} & set(stages):
+        return
+    model = None
+    if settings.annotate_images.image_model == _LOCAL_IMAGES:
+        from mining.models.efficientnet import EfficientNetLite0
+
+        model = model_name(EfficientNetLite0.name, EfficientNetLite0.revision)
+    Fingerprints.open(config, model)
 
 
 def pinned(name: str) -> str:

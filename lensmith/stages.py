@@ -80,4 +80,11 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             settings, results.plan, preset, counting_rounds(session.workspace, settings.mine_pairs.hard_rounds)
         )
         publication = Publication(results.plan.owner, about, lambda: funnel(session.workspace))
-        results.dataset = run_publish(session, results.mined, results.verified, settings.publish_dataset, publication)
+        results.dataset = run_publish(
+            session,
+            results.mined,
+            results.verified,
+            settings.publish_dataset,
+            publication,
+            settings.mine_pairs.decontaminate,
+        )

@@ -27,22 +27,19 @@ def threshold(priorities: Iterable[int], cap: int) -> int | None:
     return ordered[cap - 1] if len(ordered) > cap else None
 
 
-def rank(row: Mapping[str, Any], miners: Sequence[str]) -> tuple[int, str]:
-    """Of several rows of one pair the one with the smallest rank stands."""
-    return miners.index(row["mining"]), row["page_id"]
+def rank(row: Mapping[str, Any], miners: Sequence[str]) -> tuple[int, str, str]:
+    """Of several rows of one pair the one with the smallest rank stands: the first miner's, of the smallest page id.
+    One miner may find a pair twice (in two groups); then a hash of its words decides, so that no order does."""
+    return miners.index(row["mining"]), row["page_id"], digest("words", row["mining_details"] or "")[:16]
 
 
 def cap_key(cap: str, row: Mapping[str, Any], cluster: str | None = None) -> str | None:
     """What a cap counts by: the value that pairs must share. None where the cap does not see the pair."""
     if cap == "cluster":
         return cluster
-    values = {
-        "query": row["query_image_id"],
-        "target": row["target_image_id"],
-        "site": row["site"],
-        "host": site_of(row["target_image_url"]),
-    }
-    return str(values[cap])
+    if cap == "host":
+        return site_of(row["target_image_url"])
+    return str(row[{"query": "query_image_id", "target": "target_image_id", "site": "site"}[cap]])
 
 
 def choose(

@@ -118,6 +118,15 @@ def _fault(
         return "not_annotated", place.image_id
     if config.opt_out == "drop" and known.opt_out:
         return "opted_out", f"image: {known.opt_out}"
+    reason, detail = image_fault(known, config)
+    if reason is None and known.removed is not None:
+        reason, _, detail = known.removed.partition(" ")
+    return reason, detail
+
+
+def image_fault(known: ImageFacts, config: MineConfig) -> tuple[str | None, str | None]:
+    """Why an image may stand in no pair, whatever page shows it, with a detail, or (None, None): `too_small`,
+    `extreme_aspect`, `flat`, `unsafe`, `generated_image`."""
     short, long = sorted((known.width, known.height))
     size = f"{known.width} x {known.height}"
     if short < config.min_side:
@@ -132,9 +141,6 @@ def _fault(
         return "generated_image", known.generated
     if known.generated_score is not None and known.generated_score > config.max_generated_score:
         return "generated_image", f"{known.generated_score:.2f}"
-    if known.removed is not None:
-        reason, _, detail = known.removed.partition(" ")
-        return reason, detail
     return None, None
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "pairable_set",
     "reject_duplicate_capture",
     "sure_label",
+    "unwanted_page",
 ]
 
 
@@ -148,12 +149,20 @@ def site_pools(pages: Iterable[tuple[str, Sequence[EligibleImage]]], config: Min
     return {site: make_pool(found.values(), limit) for site, found in images.items()} if limit else {}
 
 
-def _page_fault(page: PageRecord, images: Sequence[EligibleImage], config: MineConfig) -> tuple[str, str | None] | None:
-    """Why a page gives no pairs whatever other pages hold, with a detail."""
+def unwanted_page(page: PageRecord, config: MineConfig) -> tuple[str, str] | None:
+    """Why a page gives no pairs whatever images it shows, with a detail: `opted_out`, `excluded_language`, or None."""
     if config.opt_out == "drop" and page.opt_out:
         return "opted_out", page.opt_out
     if page.language is not None and page.language in config.excluded_languages:
         return "excluded_language", page.language
+    return None
+
+
+def _page_fault(page: PageRecord, images: Sequence[EligibleImage], config: MineConfig) -> tuple[str, str | None] | None:
+    """Why a page gives no pairs whatever other pages hold, with a detail."""
+    fault = unwanted_page(page, config)
+    if fault is not None:
+        return fault
     # An image that is alone on its page has no partner there, and may have one in the corpus.
     if len(images) < (1 if config.whole_corpus else config.min_images):
         return "too_few_images", str(len(images))

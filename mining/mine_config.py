@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.decontamination.config import DecontaminationConfig
 from mining.instances_config import InstancesConfig
 from mining.miners.entities_config import EntitiesConfig
 from mining.miners.groups_of_six import GroupsOfSixConfig
@@ -14,6 +15,7 @@ from mining.miners.hard_rounds_config import HardRoundsConfig
 from mining.miners.mid_rank import MidRankConfig
 from mining.miners.neighbours import NeighboursConfig
 from mining.miners.versions_config import VersionsConfig
+from mining.near_duplicates import NearDuplicatesConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
 
@@ -110,6 +112,11 @@ class SearchConfig(BaseModel):
     sample: int = Field(
         default=200_000, ge=100, description="images on which an approximate index is trained, chosen by hash"
     )
+    clusters: int = Field(
+        default=1024,
+        ge=1,
+        description="clusters of features that caps.cluster counts by: a power of two, fewer where the corpus is small",
+    )
     measured: int = Field(
         default=200, ge=1, description="images whose neighbours are also sought exactly, to measure the recall"
     )
@@ -151,6 +158,12 @@ class MineConfig(BaseModel):
         default=0.98, gt=0, le=1, description="share of an image that may have one grey level band (1 is blank)"
     )
     max_nsfw: float = Field(default=0.8, gt=0, le=1, description="not-safe-for-work probability, at most")
+    near_duplicates: NearDuplicatesConfig | None = Field(
+        default=None, description="near duplicates across the whole crawl: one survives; null keeps them all"
+    )
+    decontaminate: DecontaminationConfig = Field(
+        default_factory=DecontaminationConfig, description="benchmarks whose images and texts are dropped"
+    )
     generated: Literal["keep", "drop"] = Field(
         default="keep",
         description="images whose metadata say that a model made them: kept with that on record, or dropped",
@@ -245,6 +258,11 @@ class MineConfig(BaseModel):
                 raise ValueError(f"quotas names {name!r}, which is none of miners: {', '.join(self.miners)}")
             if quota < 1:
                 raise ValueError(f"the quota of {name} must be at least 1; leave the miner out of miners for none")
+        if self.near_duplicates is not None and self.near_duplicates.feature_similarity is not None:
+            raise ValueError(
+                "near_duplicates.feature_similarity is for callers of mining.near_duplicates, who bring lists of "
+                "neighbours: in a run leave it null, and lower visual_max of the miners"
+            )
         columns = [*_OWN_COLUMNS, *(column for score in self.scores for column in SCORE_COLUMNS[score])]
         check_columns(self.filter, columns)
         return self

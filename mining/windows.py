@@ -7,8 +7,10 @@ quantile exactly, whatever the order in which shards are counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import neg
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +65,10 @@ class Window:
     def __contains__(self, score: object) -> bool:
         return isinstance(score, float) and self.low <= score <= self.high
 
+    def span(self, scores: Sequence[float]) -> tuple[int, int]:
+        """First place and place after the last of the scores inside; `scores` fall."""
+        return bisect_left(scores, -self.high, key=neg), bisect_right(scores, -self.low, key=neg)
+
     def __str__(self) -> str:
         return f"[{self.low:.4f}, {self.high:.4f}]"
 
@@ -75,9 +81,10 @@ class ScoreCounts:
         for place, count in (counts or {}).items():
             self._counts[int(place)] += count
 
-    def add(self, scores: Iterable[float]) -> None:
+    def add(self, scores: Iterable[float] | npt.NDArray[np.float64]) -> None:
         """Count scores (cosines in -1…1)."""
-        places = np.rint((np.fromiter(scores, np.float64) + 1) * _SCALE).astype(np.int64)
+        counted = scores if isinstance(scores, np.ndarray) else np.fromiter(scores, np.float64)
+        places = np.rint((counted + 1) * _SCALE).astype(np.int64)
         self._counts += np.bincount(places, minlength=BINS)
 
     def merge(self, other: ScoreCounts) -> None:

@@ -21,6 +21,8 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 _MORE_SIZES = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 #: Rows of a table in the card.
 _TOP = 12
+#: The miner whose pairs stand on one page.
+_PAGE_MINER = "co_occurrence"
 _BINNED = ("visual_similarity", "text_similarity")
 
 
@@ -55,6 +57,8 @@ def render_card(description: Description, tombstones: Tombstones | None = None) 
         columns=[(one, _columns(one)) for one in description.configurations],
         tables=_tables(statistics),
         statistics=statistics,
+        # Of a dataset without rows nobody can say more.
+        one_page=set(statistics.counts.get("mining", ())) <= {_PAGE_MINER},
         sites=_distinct(statistics, "hosts"),
         pages=_distinct(statistics, "pages"),
         tombstones=tombstones or Tombstones(),
@@ -160,6 +164,7 @@ def _split_row(description: Description, split: str) -> dict[str, Any]:
         "name": split,
         "triplets": sum(one.rows for one in description.of("ids", split)),
         "images": sum(one.rows for one in description.of("images", split)),
+        "chains": sum(one.rows for one in description.of("chains", split)),
         "bytes": sum(one.bytes for one in description.files if one.split == split),
     }
 
@@ -189,6 +194,7 @@ def _tables(statistics: DatasetStatistics) -> list[tuple[str, list[tuple[str, in
         "instruction_words": "Words of the instruction",
         "visual_similarity": "Visual similarity",
         "text_similarity": "Similarity of the two texts",
+        "chain_turns": "Turns of a chain",
     }
     tables = []
     for topic, title in titles.items():

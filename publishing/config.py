@@ -23,6 +23,30 @@ class SplitShares(BaseModel):
         return self
 
 
+class ChainsConfig(BaseModel):
+    """Settings of the configuration `chains`: triplets in a row, for search in several turns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_turns: int = Field(default=2, ge=2, description="triplets of the shortest chains")
+    max_turns: int = Field(default=4, ge=2, le=32, description="triplets of the longest chains")
+    triplet_cap: int = Field(default=1, ge=1, description="chains in which a triplet may stand")
+    page_cap: int = Field(
+        default=20, ge=1, description="chains of one page or group; with `across`, chains that begin on one page"
+    )
+    across: bool = Field(
+        default=False, description="chains may lead from page to page, among triplets of one shard of the run"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ChainsConfig:
+        if self.min_turns > self.max_turns:
+            raise ValueError(
+                f"min_turns ({self.min_turns}) is above max_turns ({self.max_turns}): lower the one or raise the other"
+            )
+        return self
+
+
 class PublishConfig(BaseModel):
     """Settings of `publish_dataset`: what goes into `dataset/` and how it is cut into files."""
 
@@ -64,6 +88,12 @@ class PublishConfig(BaseModel):
         min_length=1,
         description="blur faces in published images: none, haar (inside OpenCV's package), or the path of YuNet's file",
     )
+    chains: ChainsConfig | None = Field(
+        default=None,
+        description="publish chains of triplets as the configuration `chains`: `{}`, or with `min_turns` (2), "
+        "`max_turns` (4), `triplet_cap` (1), `page_cap` (20), `across` (false)",
+        json_schema_extra={"absent_if_null": True},
+    )
     target_bytes: int = Field(default=256 << 20, gt=0, description="size at which a parquet file is full, in bytes")
     row_group_min_bytes: int = Field(
         default=4 << 20, gt=0, description="a row group closes once it holds this many bytes"
@@ -72,6 +102,11 @@ class PublishConfig(BaseModel):
         default=8 << 20, gt=0, description="a row group closes before a row that would take it past this many bytes"
     )
     row_group_rows: int = Field(default=256, gt=0, description="a row group never holds more rows")
+
+    @property
+    def without_chains(self) -> PublishConfig:
+        """What decides all files but those of `chains`."""
+        return self.model_copy(update={"chains": None})
 
     @model_validator(mode="after")
     def _row_groups_fit(self) -> PublishConfig:

@@ -95,10 +95,12 @@ def validate_croissant(path: Path) -> list[str]:
 def _summary(description: Description) -> str:
     if not description.triplets:
         return "An empty dataset: the run ended without a triplet. The files hold their schemas only."
+    more = f" {description.chains:,} chains of them are searches of several turns." if description.chains else ""
     selection = selection_sentence(description.facts)
     return (
         f"{description.triplets:,} triplets for composed image retrieval over {description.images:,} images, mined "
         "from web pages: a query image, an instruction, and the target image to which the instruction leads."
+        + more
         + (f" {selection}" if selection else "")
     )
 

@@ -12,7 +12,7 @@ from publishing.config import PublishConfig
 from publishing.layout import file_name
 from publishing.statistics import DatasetStatistics
 from schemas.errors import ConfigurationError
-from schemas.published import PUBLISHED, SPLITS, Configuration
+from schemas.published import CHAINS, PUBLISHED, SPLITS, Configuration
 from schemas.storage import Folder
 
 #: Name of the manifest in the dataset's folder.
@@ -52,6 +52,9 @@ class Facts(_Fact):
     configuration: dict[str, Any] = Field(default_factory=dict, description="settings of all stages")
     people_words: tuple[str, ...] = Field(
         default=(), description="kinds of words about people for which texts were dropped"
+    )
+    decontamination: dict[str, Any] = Field(
+        default_factory=dict, description="benchmarks against which images and texts were checked, and thresholds"
     )
     opt_out: str = Field(default="drop", description="what was done with pages and images that opt out: drop or keep")
 
@@ -99,12 +102,23 @@ class Description:
         """Number of images in which faces were blurred."""
         return sum(one.blurred for one in self.files if one.configuration == "images")
 
+    def in_benchmark(self, unit: str) -> int:
+        """How many of a unit (image, text, triplet) were dropped since they match a benchmark."""
+        found = (one for one in self.funnel["stages"] if one["unit"] == unit)
+        return sum(one["rejected"].get("in_benchmark", 0) for one in found)
+
+    @property
+    def chains(self) -> int:
+        """Number of chains."""
+        return sum(one.rows for one in self.files if one.configuration == "chains")
+
     @property
     def configurations(self) -> tuple[Configuration, ...]:
         """The published configurations in their order; the first is the default one (`triplets`, else `ids`)."""
+        chosen = [one for one in PUBLISHED if one is not CHAINS or self.config.chains is not None]
         if self.config.include_bytes:
-            return PUBLISHED
-        return tuple(sorted((one for one in PUBLISHED if one.name != "triplets"), key=lambda one: one.name != "ids"))
+            return tuple(chosen)
+        return tuple(sorted((one for one in chosen if one.name != "triplets"), key=lambda one: one.name != "ids"))
 
     def of(self, configuration: str, split: str | None = None) -> list[PublishedFile]:
         """Files of a configuration, splits in their usual order, names in theirs."""
@@ -117,10 +131,12 @@ class Description:
 
     def manifest(self) -> dict[str, Any]:
         """The content of `lensmith.json`."""
+        # A dataset without chains says nothing of them.
+        off = {"chains"} if self.config.chains is None else None
         return {
             "format": _FORMAT,
             "owner": self.owner,
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json", exclude=off),
             "facts": self.facts.model_dump(mode="json"),
             "files": [asdict(one) for one in sorted(self.files, key=lambda one: one.name)],
             "statistics": self.statistics.to_json(),

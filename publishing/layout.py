@@ -46,6 +46,11 @@ class StoredBytes:
         return total
 
 
+def chain_bytes(turns: int) -> int:
+    """About how many bytes chains of so many turns together take in a file."""
+    return turns * TEXT_ROW
+
+
 @dataclass(frozen=True)
 class Part:
     """Rows `start` (inclusive) to `stop` (exclusive) of what one shard holds for a split."""

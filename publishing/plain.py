@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from publishing.chains import chain_rows
 from publishing.config import PublishConfig
 from publishing.dataset_writer import Fetch, sort_key, write_file
 from publishing.description import Description, Facts, PublishedFile
 from publishing.documents import documents
 from publishing.faces import publishing_fetch
 from publishing.finish import StagedFile, replace_dataset
-from publishing.layout import TEXT_ROW, Estimate, StoredBytes, empty_file, plan_files
+from publishing.layout import TEXT_ROW, Estimate, StoredBytes, chain_bytes, empty_file, plan_files
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import Tombstones
 from schemas.published import SPLITS, Configuration
@@ -45,9 +46,16 @@ def publish_rows(
         statistics.add_all(split, splits.get(split, ()))
     about = Description(owner, config, facts, (), statistics, funnel or {"stages": []})
     staged: list[StagedFile] = []
+    ordered: dict[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
+        "images": {split: sorted(rows, key=lambda row: str(row["image_id"])) for split, rows in images.items()}
+    }
+    triplets = {split: sorted(rows, key=sort_key) for split, rows in splits.items()}
+    if config.chains is not None:
+        ordered["chains"] = {split: list(chain_rows(rows, config.chains)) for split, rows in triplets.items()}
+        for row in (row for split in SPLITS for row in ordered["chains"].get(split, ())):
+            statistics.add_chain(row)
     for configuration in about.configurations:
-        rows = images if configuration.name == "images" else splits
-        staged += _write(scratch, configuration, rows, fetch, config)
+        staged += _write(scratch, configuration, ordered.get(configuration.name, triplets), fetch, config)
     files = tuple(one.file for one in staged)
     about = Description(owner, config, facts, files, statistics, about.funnel)
     replace_dataset(target, owner, staged, documents(about, tombstones or Tombstones()))
@@ -62,15 +70,12 @@ def _write(
     config: PublishConfig,
 ) -> Iterable[StagedFile]:
     name = configuration.name
-    ordered = {
-        split: sorted(rows.get(split, ()), key=(lambda row: row["image_id"]) if name == "images" else sort_key)
-        for split in SPLITS
-    }
     estimates = [
-        Estimate(split, split, len(ordered[split]), _size(configuration, ordered[split], fetch)) for split in SPLITS
+        Estimate(split, split, len(rows.get(split, ())), _size(configuration, rows.get(split, ()), fetch))
+        for split in SPLITS
     ]
     planned = [
-        (one.name, one.split, [row for part in one.parts for row in ordered[part.shard][part.start : part.stop]])
+        (one.name, one.split, [row for part in one.parts for row in rows[part.shard][part.start : part.stop]])
         for one in plan_files(configuration.folder, estimates, config.target_bytes)
     ] or [(empty_file(configuration.folder), "train", [])]
     for file, split, chosen in planned:
@@ -80,6 +85,8 @@ def _write(
 
 
 def _size(configuration: Configuration, rows: Sequence[Mapping[str, Any]], fetch: Fetch) -> int:
+    if configuration.name == "chains":
+        return chain_bytes(sum(len(row["triplet_ids"]) for row in rows))
     if not configuration.image_columns or not rows:
         return TEXT_ROW * len(rows)
     if configuration.name == "images":

@@ -107,6 +107,10 @@ class DatasetStatistics:
             self.add(split, row)
         return self
 
+    def add_chain(self, row: Mapping[str, Any]) -> None:
+        """Count one chain, a row of the published `chains`."""
+        self._count("chain_turns", str(len(row["triplet_ids"])))
+
     def merge(self, other: DatasetStatistics) -> DatasetStatistics:
         """Add what another counted; returns itself."""
         for topic, counter in other.counts.items():

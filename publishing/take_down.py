@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,31 @@ from schemas.errors import ConfigurationError
 from schemas.published import CONFIGURATIONS
 from schemas.storage import Folder
 
-_KEYS = ("page_url", "query_image_id", "target_image_id", "query_image_url", "target_image_url", "hard_negatives")
+_KEYS = (
+    "triplet_id",
+    "page_url",
+    "target_page_url",
+    "query_image_id",
+    "target_image_id",
+    "query_image_url",
+    "target_image_url",
+    "hard_negatives",
+)
+#: Columns by which a row of a configuration stays or leaves, where they are not those of triplets.
+_COLUMNS = {"images": ("image_id",), "chains": ("images", "triplet_ids")}
 _IMAGE_ID = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
 class TakenDown:
-    """What a take-down did: triplets and images that left, mentions that left lists of hard negatives, and parquet
-    files that were written again."""
+    """What a take-down did: triplets and images that left, mentions that left lists of hard negatives, parquet
+    files that were written again, and chains that named what left."""
 
     triplets: int
     images: int
     hard_negatives: int
     files: int
+    chains: int = 0
 
 
 @dataclass
@@ -46,11 +58,18 @@ class _Affected:
     triplets: int = 0
     mentions: int = 0
     held_images: int = 0
+    chains: int = 0
+    #: Triplets that leave, kept where chains may name them.
+    triplet_ids: set[str] = field(default_factory=set)
+
+    def covers_chain(self, row: Mapping[str, Any]) -> bool:
+        """Whether a chain leaves: one of its triplets does, or one of its images."""
+        return not (self.triplet_ids.isdisjoint(row["triplet_ids"]) and self.images.isdisjoint(row["images"]))
 
     def covers(self, row: Mapping[str, Any]) -> bool:
-        """Whether a triplet leaves: its page, or one of its images."""
+        """Whether a triplet leaves: one of its pages, or one of its images."""
         named = (row["query_image_id"], row["target_image_id"])
-        return any(one in self.tombstones.image_ids for one in named) or self.tombstones.covers_url(row["page_url"])
+        return any(one in self.tombstones.image_ids for one in named) or self.tombstones.covers_pages(row)
 
 
 def read_list(path: Path) -> Tombstones:
@@ -93,10 +112,10 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
     """Remove from the dataset in `target` what `more` covers, and leave tombstones in it and in `work` (a run's
     `_work`), which later publications honour.
 
-    Triplets whose page, query or target address matches leave, images with a matching address leave wherever they
-    are named, and so do images that nothing names any more. Parquet files that change are written again, and card,
-    Croissant, funnel and manifest follow; the dataset is replaced at once (`replace_dataset`): a kill leaves the old
-    one or the new one. Memory grows with what is taken down, not with the dataset.
+    Triplets whose page, query or target address matches leave, and chains with them; images with a matching address
+    leave wherever they are named, and so do images that nothing names any more. Parquet files that change are written
+    again, and card, Croissant, funnel and manifest follow; the dataset is replaced at once (`replace_dataset`): a kill
+    leaves the old one or the new one. Memory grows with what is taken down, not with the dataset.
     """
     # What a killed take-down left beside the dataset may hold the very images that are to go.
     sweep(target, "scratch")
@@ -120,7 +139,7 @@ def take_down(target: Folder, more: Tombstones, work: Folder | None = None) -> T
         replace_dataset(target, about.owner, staged, documents(after, tombstones))
     finally:
         discard(scratch)
-    return TakenDown(affected.triplets, affected.held_images, affected.mentions, len(affected.files))
+    return TakenDown(affected.triplets, affected.held_images, affected.mentions, len(affected.files), affected.chains)
 
 
 def _find(target: Folder, about: Description, tombstones: Tombstones) -> _Affected:
@@ -138,6 +157,8 @@ def _find(target: Folder, about: Description, tombstones: Tombstones) -> _Affect
     for row in rows(target, about, "ids", columns=_KEYS):
         if affected.covers(row):
             affected.triplets += 1
+            if about.config.chains is not None:
+                affected.triplet_ids.add(row["triplet_id"])
             orphans.update(_named(row))
         else:
             affected.mentions += sum(one in tombstones.image_ids for one in row["hard_negatives"] or ())
@@ -146,6 +167,7 @@ def _find(target: Folder, about: Description, tombstones: Tombstones) -> _Affect
             orphans.difference_update(_named(row))
     affected.images |= orphans
     affected.files = {one.name for one in about.files if _changes(target, one, affected)}
+    affected.chains = sum(map(affected.covers_chain, rows(target, about, "chains", columns=_COLUMNS["chains"])))
     held = rows(target, about, "images", columns=("image_id",))
     affected.held_images = sum(row["image_id"] in affected.images for row in held)
     return affected
@@ -156,11 +178,13 @@ def _named(row: Mapping[str, Any]) -> set[str]:
 
 
 def _changes(target: Folder, file: PublishedFile, affected: _Affected) -> bool:
-    columns = ("image_id",) if file.configuration == "images" else _KEYS
-    for group in row_groups(target, file, columns):
+    for group in row_groups(target, file, _COLUMNS.get(file.configuration, _KEYS)):
         for row in group.to_pylist():
             if file.configuration == "images":
                 if row["image_id"] in affected.images:
+                    return True
+            elif file.configuration == "chains":
+                if affected.covers_chain(row):
                     return True
             elif affected.covers(row) or not affected.tombstones.image_ids.isdisjoint(row["hard_negatives"] or ()):
                 return True
@@ -180,10 +204,14 @@ def _rewrite(
             sources[one.name] = scratch.at(one.name)
             after = replace(one, rows=written.rows, bytes=written.bytes, digest=written.digest, blurred=written.blurred)
         files.append(after)
+        place = scratch if one.name in affected.files else target
         if one.configuration == "ids":
-            place = scratch if one.name in affected.files else target
             for group in row_groups(place, one):
                 statistics.add_all(one.split, group.to_pylist())
+        elif one.configuration == "chains":
+            for group in row_groups(place, one, ("triplet_ids",)):
+                for row in group.to_pylist():
+                    statistics.add_chain(row)
     folders = {one.name: one.folder for one in about.configurations}
     staged = [StagedFile(sources[old], file) for old, file in numbered(files, folders).items()]
     return staged, statistics
@@ -196,10 +224,12 @@ def _left(target: Folder, file: PublishedFile, affected: _Affected) -> Iterator[
         group = _with_all_columns(stored, schema)
         if file.configuration == "images":
             keep = [one not in affected.images for one in group["image_id"].to_pylist()]
+        elif file.configuration == "chains":
+            keep = [not affected.covers_chain(row) for row in group.select(_COLUMNS["chains"]).to_pylist()]
         else:
             keep = [not affected.covers(row) for row in group.select(_KEYS).to_pylist()]
         left = group.filter(pa.array(keep, pa.bool_()))
-        if file.configuration != "images":
+        if file.configuration not in _COLUMNS:
             place = left.schema.get_field_index("hard_negatives")
             gone = affected.tombstones.image_ids
             lists = [[one for one in ids or () if one not in gone] for ids in left["hard_negatives"].to_pylist()]
@@ -210,9 +240,9 @@ def _left(target: Folder, file: PublishedFile, affected: _Affected) -> Iterator[
 
 def _with_all_columns(group: pa.Table, schema: pa.Schema) -> pa.Table:
     """A row group with the columns that came after the version that wrote it, null in every row."""
-    for place, field in enumerate(schema):
-        if field.name not in group.column_names:
-            group = group.add_column(place, field, pa.nulls(group.num_rows, field.type))
+    for place, column in enumerate(schema):
+        if column.name not in group.column_names:
+            group = group.add_column(place, column, pa.nulls(group.num_rows, column.type))
     return group
 
 

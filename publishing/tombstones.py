@@ -179,8 +179,12 @@ class Tombstones:
         return {image_id for image_id, url in pairs if self.covers_image(image_id, url)}
 
     def covers_triplet(self, row: Mapping[str, Any]) -> bool:
-        """Whether a triplet's page or one of its images was taken down."""
-        return self.covers_url(row["page_url"]) or bool(self.images_of(row))
+        """Whether a triplet's page, its target's page or one of its images was taken down."""
+        return self.covers_pages(row) or bool(self.images_of(row))
+
+    def covers_pages(self, row: Mapping[str, Any]) -> bool:
+        """Whether a triplet's page, or that of its target where it is another one, was taken down."""
+        return self.covers_url(row["page_url"]) or self.covers_url(row.get("target_page_url"))
 
     def to_bytes(self) -> bytes:
         """The list as its file holds it."""

@@ -131,7 +131,7 @@ PAIR_SCORES: list[tuple[str, pa.DataType, str]] = [
     ("thing_pmi", pa.float32(), "normalised pointwise mutual information of the two texts' things, -1…1"),
     ("query_alignment", pa.float32(), "cosine of the query image with its own text: see mining.scores.alignment"),
     ("target_alignment", pa.float32(), "the same of the target image"),
-    ("query_hubness", pa.int32(), "in how many lists of nearest neighbours the query image stands"),
+    ("query_hubness", pa.int32(), "in how many lists of ten nearest neighbours the query image stands"),
     ("target_hubness", pa.int32(), "the same of the target image"),
 ]
 
@@ -206,6 +206,21 @@ ELIGIBLE = Table(
         ]
     ),
     "one row for each image of each mined page: the candidates of verification, and what splits are decided on",
+)
+
+MATCHES = Table(
+    "matches",
+    "_work/side/matches",
+    1,
+    pa.schema(
+        [
+            field("image_id", pa.string(), "an image that matches one of a benchmark's", False),
+            field("benchmark", pa.string(), "name of the benchmark", False),
+            field("how", pa.string(), "hash or features", False),
+            field("detail", pa.string(), "the benchmark's image, and how near both are", False),
+        ]
+    ),
+    "one row for each image of a shard that decontamination found in a benchmark",
 )
 
 ROBOTS = Table(

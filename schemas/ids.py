@@ -52,6 +52,11 @@ def triplet_id(pair: str, instruction: str) -> str:
     return digest("triplet", pair, instruction)[:32]
 
 
+def chain_id(triplet_ids: Sequence[str]) -> str:
+    """Id of a chain: its triplets in their order."""
+    return digest("chain", *triplet_ids)[:32]
+
+
 def text_id(text: str) -> str:
     """Id of a text that is embedded once."""
     return digest("text", text)[:32]

@@ -6,18 +6,21 @@ shard's manifest, tests give :class:`CollectedOutcomes`.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-from schemas.ids import digest
 
 #: Units of the funnel, in the order in which they appear along the way.
 UNITS = ("record", "page", "place", "address", "image", "text", "candidate_pair", "pair", "request", "triplet")
 
 #: Rejections of this unit are counted, and only a sample chosen by id is stored.
 SAMPLED_UNITS = frozenset({"candidate_pair"})
+
+
+#: Above every hash of an id.
+_LARGEST = 1 << 32
 
 
 class Outcomes(Protocol):
@@ -34,6 +37,11 @@ class Outcomes(Protocol):
 
     def rejected(self, unit: str, reason: str, *, id: str, url: str | None = None, detail: str | None = None) -> None:
         """One unit dropped by its own fault (snake_case reason), stored in `rejected/STAGE`."""
+
+    def rejected_with(
+        self, unit: str, reason: str, *, id: str, others: Sequence[str], detail: str | None = None
+    ) -> None:
+        """Units dropped for one reason, whose ids are `id other` for each of `others`: neighbours of an image, say."""
 
     def failed(self, unit: str, error: str, *, id: str, url: str | None = None, detail: str | None = None) -> None:
         """One unit lost by our fault or a passing one (snake_case error), stored with reason `error:…`."""
@@ -135,7 +143,9 @@ class CountingOutcomes:
     def __init__(self, sample_size: int = 20) -> None:
         self.counts = Counts()
         self._sample_size = sample_size
-        self._samples: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self._samples: dict[tuple[str, str], dict[tuple[int, str], dict[str, Any]]] = {}
+        #: The largest hash that a full sample holds.
+        self._limits: dict[tuple[str, str], int] = {}
 
     def row(self, table: str, row: Mapping[str, Any]) -> None:
         raise TypeError("a subclass says where rows go")
@@ -149,6 +159,21 @@ class CountingOutcomes:
     def rejected(self, unit: str, reason: str, *, id: str, url: str | None = None, detail: str | None = None) -> None:
         self.counts.entry(unit).rejected[reason] += 1
         self._store(unit, id, url, reason, detail)
+
+    def rejected_with(
+        self, unit: str, reason: str, *, id: str, others: Sequence[str], detail: str | None = None
+    ) -> None:
+        self.counts.entry(unit).rejected[reason] += len(others)
+        if unit not in SAMPLED_UNITS:
+            for other in others:
+                self._store(unit, f"{id} {other}", None, reason, detail)
+            return
+        # Hundreds for each image: only what may enter the sample becomes a row.
+        limit = self._limits.get((unit, reason), _LARGEST)
+        began = zlib.crc32(f"{id} ".encode())
+        for other in others:
+            if zlib.crc32(other.encode(), began) <= limit:
+                self._store(unit, f"{id} {other}", None, reason, detail)
 
     def failed(self, unit: str, error: str, *, id: str, url: str | None = None, detail: str | None = None) -> None:
         self.counts.entry(unit).failed[error] += 1
@@ -174,12 +199,15 @@ class CountingOutcomes:
             self.row("rejected", row)
             return
         sample = self._samples.setdefault((unit, reason), {})
-        rank = digest("sample", id)
+        rank = zlib.crc32(id.encode()), id
         if len(sample) < self._sample_size:
             sample[rank] = row
-        elif rank < (largest := max(sample)):
+        elif rank[0] <= self._limits[unit, reason] and rank < (largest := max(sample)):
             sample[rank] = row
-            del sample[largest]
+            if len(sample) > self._sample_size:
+                del sample[largest]
+        if len(sample) == self._sample_size:
+            self._limits[unit, reason] = max(sample)[0]
 
 
 class IgnoredOutcomes(CountingOutcomes):

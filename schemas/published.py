@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.tables import INSTRUCTION, PAIR_SCORES, PARSE, PARSE_TYPES, TIMESTAMP
+from schemas.tables import CHAIN_FIELDS, INSTRUCTION, PAIR_SCORES, PARSE, PARSE_TYPES, TIMESTAMP
 
 #: How `datasets` stores an image: the original file and a name that says its format.
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -116,9 +116,16 @@ def _configuration(name: str, folder: str, fields: list[tuple[str, pa.DataType, 
 TRIPLETS = _configuration("triplets", "data", _HEAD + _BYTES + _REST, "the triplets with both images")
 IMAGES = _configuration("images", "images", _IMAGES, "every image that a triplet or a hard negative names, once, by id")
 IDS = _configuration("ids", "ids", _HEAD + _REST, "the triplets without image files, what a trainer reads")
+CHAINS = _configuration(
+    "chains",
+    "chains",
+    CHAIN_FIELDS,
+    "triplets that follow each other, the target of one being the query of the next: searches of several turns",
+)
 
 #: The published configurations in the order in which a card lists them; the first that exists is the default.
-PUBLISHED = (TRIPLETS, IMAGES, IDS)
+#: `triplets` and `chains` may be left out by a setting.
+PUBLISHED = (TRIPLETS, IMAGES, IDS, CHAINS)
 
 #: The published configurations by name.
 CONFIGURATIONS = {one.name: one for one in PUBLISHED}

@@ -19,6 +19,7 @@ from schemas.crawl_tables import (
     ANNOTATIONS,
     ELIGIBLE,
     IMAGES,
+    MATCHES,
     PAGE_IMAGES,
     PAGES,
     PAIR_SCORES,
@@ -46,10 +47,12 @@ from schemas.writing_tables import (
 __all__ = [
     "ANNOTATIONS",
     "ASSIGNED",
+    "ASSIGNED_CHAINS",
     "ASSIGNED_IMAGES",
     "BATCH_REQUESTS",
     "CANDIDATES",
     "CAPTIONS",
+    "CHAIN_FIELDS",
     "CHOICES",
     "DEFERRED",
     "ELIGIBLE",
@@ -57,6 +60,7 @@ __all__ = [
     "GENERATIONS",
     "IMAGES",
     "INSTRUCTION",
+    "MATCHES",
     "MEETINGS",
     "NEIGHBOURS",
     "PAGES",
@@ -106,6 +110,29 @@ ASSIGNED_IMAGES = Table(
     "where the images of a shard's published triplets lie",
 )
 
+#: Columns of a chain of triplets, in its table and as it is published: name, type, meaning.
+CHAIN_FIELDS: list[tuple[str, pa.DataType, str]] = [
+    ("chain_id", pa.string(), "hash of the chain's triplets in their order"),
+    ("images", pa.list_(pa.string()), "image ids in the order in which they are shown: one more than turns"),
+    ("instructions", pa.list_(pa.string()), "what leads from each image to the next: the triplets' `instruction`"),
+    ("triplet_ids", pa.list_(pa.string()), "the triplets of the turns, rows of `ids`"),
+    ("page_id", pa.string(), "page of the first triplet, and of all of them unless images of several pages meet"),
+    ("mining", pa.string(), "names of the miners that found the pairs, joined by +"),
+]
+
+ASSIGNED_CHAINS = Table(
+    "assigned_chains",
+    "_work/side/assigned_chains",
+    1,
+    pa.schema(
+        [
+            *(field(name, kind, doc, False) for name, kind, doc in CHAIN_FIELDS),
+            field("split", pa.string(), "train, validation or test", False),
+        ]
+    ),
+    "chains of a shard's published triplets, with their split",
+)
+
 REJECTED = Table(
     "rejected",
     "rejected",
@@ -146,6 +173,7 @@ TABLES: dict[str, Table] = {
         NEIGHBOURS,
         MEETINGS,
         FOUND,
+        MATCHES,
         MODEL_VECTORS,
         RANKINGS,
         MISTAKES,
@@ -160,6 +188,7 @@ TABLES: dict[str, Table] = {
         VERIFIED,
         ASSIGNED,
         ASSIGNED_IMAGES,
+        ASSIGNED_CHAINS,
         REJECTED,
         DEFERRED,
     )

@@ -49,6 +49,12 @@ class FusionConfig(TowersConfig):
     residual: bool = Field(
         default=True, description="what the towers say goes around the layers; false is MagicLens as published"
     )
+    text_weight: float = Field(
+        default=0.3,
+        gt=0,
+        description="length of the text beside the image's 1 in what goes around the layers: less where texts say "
+        "little of images",
+    )
     empty_text: Literal["masked", "encoded"] = Field(
         default="masked",
         description="the empty text of a target is left out, or goes through the text tower as MagicLens has it",

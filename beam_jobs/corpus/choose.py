@@ -20,15 +20,24 @@ from beam_jobs.workspace import Workspace
 from mining.choice import cap_key, priority, rank, threshold
 from mining.mine_config import MineConfig
 
-_RANK = struct.Struct(">B16s6s")
+#: Rank of a row, number of its source, number of the row in it.
+_RANK = struct.Struct(">B16s8sQQ")
+_ROW = struct.Struct(">Q")
 _PRIORITY = struct.Struct(">Q")
 _COUNT = struct.Struct("<Q")
 _DETAILS = 200
+#: The two boxes of an object: x, y, width, height of each.
+_BOXES = struct.Struct("<8f")
 #: The asker to whom the counts of quotas go: the run itself.
 QUOTA = "quota"
 _BUCKET_BITS = 52
 
 Row = Mapping[str, Any]
+#: What choice reads of a candidate.
+COLUMNS = (
+    "query_image_id", "target_image_id", "page_id", "mining", "mining_details", "site", "target_image_url", "query_box",
+    "target_box",
+)  # fmt: skip
 
 
 def pair_key(row: Row) -> str:
@@ -47,21 +56,22 @@ class Winners:
     def messages(self, task: Source) -> Iterator[Message]:
         """Each row with its rank."""
         own = asker(task.number)
-        for row in _rows(self.workspace, task):
-            order, page_id = rank(row, self.config.miners)
+        for number, row in enumerate(_rows(self.workspace, task, COLUMNS)):
+            order, page_id, words = rank(row, self.config.miners)
             details = (row["mining_details"] or "").encode()[:_DETAILS].decode("utf-8", "ignore").encode()
-            yield pair_key(row), own, _RANK.pack(order, bytes.fromhex(page_id), own.encode()) + details
+            packed = _RANK.pack(order, bytes.fromhex(page_id), bytes.fromhex(words), task.number, number)
+            yield pair_key(row), own, packed + _pack_boxes(row) + details
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """To the shard whose row stands: which one it is, and the others' miners with their words."""
-        order, page_id, owner = _RANK.unpack_from(values[0])
+        order, _, _, owner, number = _RANK.unpack_from(values[0])
         others: dict[int, bytes] = {}
         for value in values[1:]:
             other = value[0]
             if other != order:
                 others.setdefault(other, value[_RANK.size :])
         more = b"".join(bytes([one, len(said)]) + said for one, said in sorted(others.items()))
-        yield owner.decode(), bytes([order]) + page_id + more
+        yield asker(owner), _ROW.pack(number) + more
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ def left(
     workspace: Workspace, task: Source, config: MineConfig, steps: Sequence[str]
 ) -> Iterator[tuple[Row, Mapping[str, str]]]:
     """The rows of a source that winners and the caps of `steps` leave, with the clusters of its target images."""
-    for row, reason, clusters in judged(workspace, task, config, steps):
+    for row, reason, clusters in judged(workspace, task, config, steps, columns=COLUMNS):
         if reason is None:
             yield row, clusters
 
@@ -184,18 +194,18 @@ def judged(
     config: MineConfig,
     steps: Sequence[str],
     quotas: Mapping[str, int] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[tuple[Row, str | None, Mapping[str, str]]]:
     """All rows of a source, each with the reason for which it is dropped, or None; a row that stands for several miners
-    names them all."""
+    names them all. `columns`: those of a row that are read, `COLUMNS` among them; None is all."""
     winners = _known(workspace, task, Winners.name)
     clusters = {
         image_id: str(int.from_bytes(value, "big")) for image_id, value in _known(workspace, task, "clusters").items()
     }
     limits = {cap: _known(workspace, task, f"pair_cap_{cap}") for cap in steps}
-    for row in _rows(workspace, task):
+    for number, row in enumerate(_rows(workspace, task, columns)):
         answer = winners.get(pair_key(row))
-        order, page_id = rank(row, config.miners)
-        if answer is None or answer[:17] != bytes([order]) + bytes.fromhex(page_id):
+        if answer is None or _ROW.unpack_from(answer)[0] != number:
             yield row, "duplicate_pair", clusters
             continue
         reason = None
@@ -207,7 +217,7 @@ def judged(
                 break
         if reason is None and quotas and priority_of(row) > quotas.get(row["mining"], 1 << 64):
             reason = "quota"
-        yield _with_others(row, answer[17:], config.miners), reason, clusters
+        yield _with_others(row, answer[_ROW.size :], config.miners), reason, clusters
 
 
 def priority_of(row: Row) -> int:
@@ -216,17 +226,35 @@ def priority_of(row: Row) -> int:
 
 
 def _with_others(row: Row, more: bytes, miners: Sequence[str]) -> Row:
-    """The row with the names and the words of the other miners that found the pair. Caps and quotas go by the first."""
+    """The row with names, words and boxes of the other miners that found the pair. Caps and quotas go by the first."""
     names, words, start = [], [], 0
+    boxes: dict[str, list[float]] | None = None
     while start < len(more):
         size = more[start + 1]
         names.append(miners[more[start]])
-        words.append(more[start + 2 : start + 2 + size].decode())
+        said = more[start + 2 : start + 2 + size]
+        boxes = boxes or _read_boxes(said)
+        words.append(said[1 + _BOXES.size * said[0] :].decode())
         start += 2 + size
     if not names:
         return row
     details = "; ".join(part for part in (row["mining_details"] or "", *words) if part)
-    return {**row, "found_by": "+".join([row["mining"], *names]), "mining_details": details or None}
+    seen = {} if row["query_box"] is not None or boxes is None else boxes
+    return {**row, **seen, "found_by": "+".join([row["mining"], *names]), "mining_details": details or None}
+
+
+def _pack_boxes(row: Row) -> bytes:
+    """Whether the row has boxes, and the boxes."""
+    if row["query_box"] is None or row["target_box"] is None:
+        return b"\x00"
+    return b"\x01" + _BOXES.pack(*row["query_box"], *row["target_box"])
+
+
+def _read_boxes(said: bytes) -> dict[str, list[float]] | None:
+    if not said[0]:
+        return None
+    values = list(_BOXES.unpack_from(said, 1))
+    return {"query_box": values[:4], "target_box": values[4:]}
 
 
 def _known(workspace: Workspace, task: Source, name: str) -> Mapping[str, bytes]:
@@ -234,8 +262,8 @@ def _known(workspace: Workspace, task: Source, name: str) -> Mapping[str, bytes]
     return answer_map(workspace, found.path if found else None)
 
 
-def _rows(workspace: Workspace, task: Source) -> Iterator[Row]:
-    yield from rows(workspace, workspace.manifests(task.job, [task.key])[0], "candidates")
+def _rows(workspace: Workspace, task: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    yield from rows(workspace, workspace.manifests(task.job, [task.key])[0], "candidates", columns)
 
 
 def _of(key: str, name: str) -> bool:

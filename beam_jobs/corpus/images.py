@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import Answers, Message, answer_map, read_answers
 from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Manifest, Workspace
@@ -14,7 +14,7 @@ from mining.corpus_pairs import Place
 
 #: Name of the job that admits pages, whose manifests hold the corpus' images.
 PAGES_JOB = "mine_pairs.pages"
-_VALUE = struct.Struct(">B16sI6s")
+_VALUE = struct.Struct(">B16sIQ")
 _ROW = struct.Struct(">IHI")
 _NONE = Answers(None, "none")
 
@@ -67,7 +67,7 @@ class StandingPlaces:
         best: dict[str, bytes] = {}
         columns = ["image_id", "page_id", "position", "text"]
         for row in rows(self.workspace, task.manifest(self.workspace), "eligible", columns):
-            value = _VALUE.pack(not row["text"], bytes.fromhex(row["page_id"]), row["position"], own.encode())
+            value = _VALUE.pack(not row["text"], bytes.fromhex(row["page_id"]), row["position"], task.number)
             best[row["image_id"]] = min(value, best.get(row["image_id"], value))
         for image_id in sorted(best):
             yield image_id, own, best[image_id]
@@ -75,7 +75,7 @@ class StandingPlaces:
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """Page and position, to the shard that holds the place."""
         _, page_id, position, owner = _VALUE.unpack(values[0])
-        yield owner.decode(), page_id + position.to_bytes(4, "big")
+        yield asker(owner), page_id + position.to_bytes(4, "big")
 
 
 def corpus_images(session: Session, mined: Sequence[Manifest], basis: str) -> list[PagesShard]:
@@ -146,12 +146,10 @@ class CorpusPlaces:
         yield from ((one, values[0]) for one in askers if values)
 
 
-def read_places(
-    workspace: Workspace, shards: Sequence[PagesShard], answers: Answers | None, wanted: set[str] | None = None
-) -> Mapping[str, Place]:
-    """Image id → its row of `eligible`, from the answers of `CorpusPlaces`; of `wanted` images, None is all."""
-    told = answer_map(workspace, answers.path if answers else None)
-    return rows_of_places(workspace, shards, {one: told[one] for one in told if wanted is None or one in wanted})
+def located_places(workspace: Workspace, answers: Answers | None) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Image id → shard, file and row of its place, from the answers of `CorpusPlaces`."""
+    for image_id, value in read_answers(workspace, answers.path if answers else None):
+        yield image_id, _ROW.unpack(value)
 
 
 def rows_of_places(

@@ -46,9 +46,9 @@ class KeysJob:
         """Pages' alternates are read from the shard of extraction that the pages came from."""
         pages: PagesShard = shard.work["pages"]
         extracted = self.workspace.manifests(*shard.work["extracted"])[0]
-        found = rows(self.workspace, extracted, "pages", ["url", "alternates"])
+        found = rows(self.workspace, extracted, "pages", ["page_id", "alternates"])
         alternates = {
-            row["url"]: [(one["language"], one["url"]) for one in row["alternates"]]
+            row["page_id"]: [(one["language"], one["url"]) for one in row["alternates"]]
             for row in found
             if row["alternates"]
         }

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from beam_jobs.corpus.choose import QUOTA, Cap, QuotaBoundary, QuotaCounts, Winners, quota_limits, quota_ranges
+from beam_jobs.corpus.clusters import clusters_step
 from beam_jobs.corpus.compose import VERSION as COMPOSE_VERSION
 from beam_jobs.corpus.compose import ComposeJob, Source
 from beam_jobs.corpus.find import VERSION as FIND_VERSION
 from beam_jobs.corpus.find import FindJob
-from beam_jobs.corpus.groups import plan_groups
+from beam_jobs.corpus.groups import Group, plan_groups
 from beam_jobs.corpus.guided import GuideModel
 from beam_jobs.corpus.images import PAGES_JOB, Asking, CorpusPlaces, PagesShard, corpus_images
 from beam_jobs.corpus.instances import find_instances
@@ -62,7 +63,7 @@ def run_corpus(
     sources += _compose(session, shards, found, config, basis, len(sources))
     if config.scores or config.filter:
         sources = score_candidates(session, shards, sources, lists.joined if lists else (), config, models)
-    return _choose(session, shards, sources, config, mistakes)
+    return _choose(session, shards, sources, config, models, mistakes)
 
 
 def _lists(session: Session, shards: Sequence[PagesShard], config: MineConfig, models: AnnotateConfig) -> Lists | None:
@@ -76,7 +77,8 @@ def _lists(session: Session, shards: Sequence[PagesShard], config: MineConfig, m
 def _find(session: Session, lists: Lists, config: MineConfig) -> list[Manifest]:
     miners = tuple(neighbour_miners(config, lists.scores))
     settings = digest(*(f"{one.name} {config.model_dump(mode='json')[one.name]}" for one in miners))
-    windows = digest(*(str(sorted(counts.to_json().items())) for _, counts in sorted(lists.scores.items())))
+    counted = [counts for _, by_length in sorted(lists.scores.items()) for _, counts in sorted(by_length.items())]
+    windows = digest(*(str(sorted(counts.to_json().items())) for counts in counted))
     if not miners:
         return []
     job = FindJob(session.workspace, miners)
@@ -124,12 +126,17 @@ def _choose(
     shards: Sequence[PagesShard],
     sources: Sequence[Source],
     config: MineConfig,
+    models: AnnotateConfig,
     mistakes: Sequence[Manifest],
 ) -> list[Manifest]:
     workspace = session.workspace
     settings = digest(settings_digest(config.caps), str(config.miners), str(sorted(config.quotas.items())))
-    basis = digest("choice", *(one.digest for one in sources), settings)
+    basis = digest("choice", PAIRS_VERSION, *(one.digest for one in sources), settings)
     chosen = _known(session, Winners(workspace, config), sources, basis)
+    if config.caps.cluster is not None:
+        groups = plan_groups(shards, config.search.images_per_part)
+        clusters, told = clusters_step(session, groups, config.search, settings_digest(models))
+        chosen = _known(session, clusters, chosen, digest(basis, told), groups)
     steps: tuple[str, ...] = ()
     for cap, count in config.caps.given.items():
         chosen = _known(session, Cap(workspace, config, cap, count, steps), chosen, basis)
@@ -152,9 +159,11 @@ def _choose(
     return session.shards(job, planned)
 
 
-def _known(session: Session, step: IndexStep, sources: Sequence[Source], basis: str) -> list[Source]:
-    """The sources with the answers of one more step."""
-    answers = session.index(step, sources, basis)
+def _known(
+    session: Session, step: IndexStep, sources: Sequence[Source], basis: str, tellers: Sequence[Group] = ()
+) -> list[Source]:
+    """The sources with the answers of one more step; `tellers` are what tells beside them."""
+    answers = session.index(step, [*tellers, *sources], basis)
     return [_told(one, step.name, answers) for one in sources]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from beam_jobs.corpus.compose import Source
-from beam_jobs.corpus.images import PAGES_JOB, PagesShard, read_places
+from beam_jobs.corpus.images import PAGES_JOB, PagesShard
+from beam_jobs.corpus.places import read_places
 from beam_jobs.corpus.search import lists_of
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
@@ -21,6 +22,7 @@ from beam_jobs.thing_counts import ThingCountsStep, ThingsTask, read_thing_count
 from beam_jobs.workspace import Manifest, Workspace
 from mining.annotation import AnnotateConfig, load_text_encoder
 from mining.mine_config import MineConfig
+from mining.miners.make import HUB_NEIGHBOURS
 from mining.scores.filter import fault
 from mining.scores.pair_scores import alignment_scores, hub_scores, text_scores
 from schemas.ids import canonical_json, digest
@@ -35,7 +37,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class HubCounts:
-    """In how many lists of nearest neighbours each image stands (N_k), told to the candidates that show it."""
+    """In how many lists of ten nearest neighbours each image stands (N_k), told to the candidates that show it."""
 
     workspace: Workspace
     name: str = "hub_counts"
@@ -45,7 +47,7 @@ class HubCounts:
         if isinstance(task, Manifest):
             counts: Counter[str] = Counter()
             for _, lists in lists_of(self.workspace, task):
-                counts.update(lists["image"].ids if "image" in lists else ())
+                counts.update(lists["image"].ids[:HUB_NEIGHBOURS] if "image" in lists else ())
             for image_id in sorted(counts):
                 # The key of the group makes equal counts of two groups two messages.
                 yield image_id, "", task.key.encode() + _COUNT.pack(counts[image_id])
@@ -104,7 +106,7 @@ class ScoreJob:
             found = rows(self.workspace, shown, "eligible", ["image_id", "sketch"])
             return {row["image_id"]: row["sketch"] for row in found}
         places = read_places(self.workspace, self.shards, source.places)
-        return {image_id: place["sketch"] for image_id, place in places.items()}
+        return {image_id: places.sketches[row].tobytes() for image_id, row in places.index.items()}
 
 
 def score_candidates(

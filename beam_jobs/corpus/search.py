@@ -6,26 +6,27 @@ that were searched before keep their manifests, so that additions search only wh
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
 
 from beam_jobs.corpus.groups import Group, group_columns
+from beam_jobs.corpus.lists import ListColumns, by_image, id_bytes, joined, lists_of
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
-from beam_jobs.tables import rows
+from beam_jobs.tables import batches
 from beam_jobs.workspace import Manifest, Workspace
-from mining.miners.interface import Neighbours
-from mining.search.index import PartSearch, fill, merge
+from mining.search.index import PartSearch, fill
 from mining.search.vectors import ViewVectors, view_vectors
 from mining.windows import ScoreCounts
 
-VERSION = "1"
+VERSION = "2"
 #: Images that are searched and written together.
-_BLOCK = 1024
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,11 @@ class SearchJob:
             with self.workspace.folder.open(shard.work["index"]) as source:
                 stored = source.read() or None
         search = PartSearch(held, stored, plan.probes)
+        names = id_bytes(held.ids)
         for first in range(0, len(queries.ids), _BLOCK):
             block = queries.take(range(first, min(first + _BLOCK, len(queries.ids))))
-            for image_id, found in zip(block.ids, search.search(block, plan.k), strict=True):
-                writer.row("neighbours", neighbours_row(image_id, plan.view, found))
+            lengths, places, scores = search.places(block, plan.k)
+            writer.columns("neighbours", ListColumns(block.ids, lengths, names[places], scores).table(plan.view))
 
     def _vectors(self, group: Group, plan: ViewPlan) -> ViewVectors:
         return view_vectors(plan.view, group_columns(self.workspace, group, [plan.view]))
@@ -99,33 +101,38 @@ class JoinJob:
     stage: str = "mine_pairs.neighbours"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """Rows of `neighbours`, sorted by image and view; the counts of scores go into the notes, by view."""
-        lengths: dict[str, int] = shard.work["lengths"]
-        counts = {view: ScoreCounts() for view in lengths}
+        """Rows of `neighbours`, sorted by image and view; the counts of the scores in the first k of each list go into
+        the notes, by view and k."""
+        lengths: dict[str, tuple[int, ...]] = shard.work["lengths"]
+        counts = {view: {k: ScoreCounts() for k in wanted} for view, wanted in lengths.items()}
         manifests = self.workspace.manifests(SearchJob.stage, shard.work["searches"])
-        ordered = heapq.merge(*(rows(self.workspace, one, "neighbours") for one in manifests), key=_place)
-        for (image_id, view), found in groupby(ordered, key=_place):
-            joined = merge([neighbours_of(row) for row in found], lengths[view])
-            counts[view].add(joined.scores)
-            writer.row("neighbours", neighbours_row(image_id, view, joined))
-        writer.notes["scores"] = {view: one.to_json() for view, one in counts.items()}
+        for block in by_image(self._joined(manifests, {view: max(wanted) for view, wanted in lengths.items()})):
+            for view, found in block.items():
+                ranks = np.arange(len(found.scores)) - np.repeat(found.starts[:-1], found.lengths)
+                for k, counted in counts[view].items():
+                    counted.add(found.scores[ranks < k])
+            table = pa.concat_tables([found.table(view) for view, found in block.items()])
+            writer.columns("neighbours", table.sort_by([("image_id", "ascending"), ("view", "ascending")]))
+        writer.notes["scores"] = {
+            view: {str(k): counted.to_json() for k, counted in one.items()} for view, one in counts.items()
+        }
+
+    def _joined(self, manifests: Sequence[Manifest], lengths: Mapping[str, int]) -> dict[str, Iterator[ListColumns]]:
+        """The lists of each view, those of all parts put together. All parts were searched for the same images."""
+        readers: dict[str, list[Iterator[ListColumns]]] = {}
+        for one in manifests:
+            found = batches(self.workspace, one.files.get("neighbours", ()), rows=_BLOCK)
+            first = next(found, None)
+            if first is not None:
+                view = first.column("view")[0].as_py()
+                readers.setdefault(view, []).append(map(ListColumns.of, chain([first], found)))
+        return {view: _put_together(parts, lengths[view]) for view, parts in readers.items()}
 
 
-def neighbours_row(image_id: str, view: str, found: Neighbours) -> dict[str, Any]:
-    """A row of `neighbours`."""
-    ids = [bytes.fromhex(one) for one in found.ids]
-    return {"image_id": image_id, "view": view, "ids": ids, "scores": list(found.scores)}
-
-
-def neighbours_of(row: dict[str, Any]) -> Neighbours:
-    """What `neighbours_row` wrote; scores are rounded anew, since float32 holds fewer digits."""
-    return Neighbours(tuple(one.hex() for one in row["ids"]), tuple(round(score, 4) for score in row["scores"]))
-
-
-def lists_of(workspace: Workspace, manifest: Manifest) -> Iterator[tuple[str, dict[str, Neighbours]]]:
-    """The images of a joined group with their lists by view, sorted by id."""
-    for image_id, found in groupby(rows(workspace, manifest, "neighbours"), key=lambda row: str(row["image_id"])):
-        yield image_id, {row["view"]: neighbours_of(row) for row in found}
+def _put_together(parts: Sequence[Iterator[ListColumns]], k: int) -> Iterator[ListColumns]:
+    # Parts are written in blocks of one size, so that their batches hold the same images.
+    for blocks in zip(*parts, strict=True):
+        yield joined(blocks, k)
 
 
 def take_ids(vectors: ViewVectors, ids: Sequence[str]) -> ViewVectors:
@@ -134,5 +141,4 @@ def take_ids(vectors: ViewVectors, ids: Sequence[str]) -> ViewVectors:
     return vectors.take([place for one, place in places if place < len(vectors.ids) and vectors.ids[place] == one])
 
 
-def _place(row: dict[str, Any]) -> tuple[str, str]:
-    return row["image_id"], row["view"]
+__all__ = ["FillJob", "JoinJob", "SearchJob", "ViewPlan", "lists_of", "take_ids"]

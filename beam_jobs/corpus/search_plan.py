@@ -17,6 +17,7 @@ from mining.search.index import IndexPlan, PartSearch, choose_probes, merge, pla
 from mining.search.vectors import ViewVectors, view_vectors
 from mining.windows import ScoreCounts
 from schemas.errors import ConfigurationError
+from schemas.ids import digest
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,16 @@ class TrainJob:
     stage: str = "mine_pairs.train"
 
     def run(self, shard: Shard, writer: ShardWriter) -> None:
-        """File and probes go into the notes. The file holds the shard's key: additions use it as it is."""
+        """File and probes go into the notes; no file where the sample has no vector. The file's name is the digest of
+        its content: the same shard may be trained on a larger corpus after a kill."""
         work = shard.work
         sample = sampled_vectors(self.workspace, work["groups"], work["view"], work["share"])
         plan: IndexPlan = work["plan"]
+        if not len(sample.ids):
+            writer.notes["file"] = None
+            return
         trained = train(sample.search, plan)
-        name = f"_work/search/{work['view']}/trained-{shard.key}.faiss"
+        name = f"_work/search/{work['view']}/trained-{digest(trained)[:32]}.faiss"
         self.workspace.folder.create(name, trained)
         writer.notes["file"] = name
         writer.notes["probes"] = choose_probes(trained, sample, min(work["k"], len(sample.ids) - 1), plan.aim)
@@ -77,25 +82,29 @@ def sampled_vectors(workspace: Workspace, groups: Sequence[Group], view: str, sh
 
 @dataclass(frozen=True)
 class Lists:
-    """The neighbours of a corpus: a manifest for each group, and the counts of the scores in each view."""
+    """The neighbours of a corpus: a manifest for each group; for each view and length of lists the counts of the scores
+    that stand in them."""
 
     joined: Sequence[Manifest]
-    scores: Mapping[str, ScoreCounts]
+    scores: Mapping[str, Mapping[int, ScoreCounts]]
     recall: Mapping[str, float]
 
 
 def search_corpus(
-    session: Session, groups: Sequence[Group], views: Mapping[str, int], config: SearchConfig, models: str
+    session: Session, groups: Sequence[Group], lengths: Mapping[str, Sequence[int]], config: SearchConfig, models: str
 ) -> Lists:
-    """Search all groups in all views. `models`: digest of what made the vectors.
+    """Search all groups in all views. `lengths`: view → how long the lists are that miners want; `models`: digest of
+    what made the vectors.
 
     Raises ConfigurationError where a list is to be longer than the corpus."""
     images = sum(one.first.weight for group in groups for one in group.shards)
+    views = {view: max(wanted) for view, wanted in lengths.items()}
     for view, k in views.items():
         if k >= images:
             raise ConfigurationError(
                 f"{k} nearest neighbours are asked for in the view {view}, and the corpus has {images} images: lower k "
-                "(or last_rank) of the miners, or mine a larger corpus."
+                "of the miners (last_rank of mid_rank, neighbours of instances; the score hubness takes 10), or mine a "
+                "larger corpus."
             )
     plans = _plans(session, groups, views, config, models, images)
     searches: dict[int, list[Shard]] = {group.number: [] for group in groups}
@@ -111,13 +120,14 @@ def search_corpus(
     joins = []
     for group in groups:
         keys = [one.key for one in searches[group.number]]
-        key = session.shard_key(JoinJob.stage, VERSION, *keys)
-        joins.append(Shard(key, {"searches": keys, "lengths": dict(views)}))
+        key = session.shard_key(JoinJob.stage, VERSION, *keys, str(sorted(lengths.items())))
+        joins.append(Shard(key, {"searches": keys, "lengths": dict(lengths)}))
     joined = session.shards(JoinJob(session.workspace), joins)
-    scores = {view: ScoreCounts() for view in views}
+    scores = {view: {k: ScoreCounts() for k in wanted} for view, wanted in lengths.items()}
     for manifest in joined:
         for view, counts in manifest.notes["scores"].items():
-            scores[view].merge(ScoreCounts(counts))
+            for k, counted in counts.items():
+                scores[view][int(k)].merge(ScoreCounts(counted))
     return Lists(joined, scores, _recall(session, groups, plans, joined, config, images))
 
 
@@ -140,7 +150,7 @@ def _plans(
         shards.append(Shard(key, {"view": view, "k": k, "plan": plan, "groups": tuple(groups), "share": share}))
     trained = session.shards(TrainJob(session.workspace), shards)
     return [
-        ViewPlan(view, k, one.notes["file"], one.notes["probes"])
+        ViewPlan(view, k, one.notes["file"], one.notes["probes"]) if one.notes["file"] else ViewPlan(view, k)
         for (view, k), one in zip(views.items(), trained, strict=True)
     ]
 

@@ -13,6 +13,7 @@ from evaluation.benchmarks.gldv2 import Gldv2
 from evaluation.benchmarks.gpr1200 import Gpr1200
 from evaluation.benchmarks.inquire import Inquire, InquireRerank
 from evaluation.benchmarks.lensmith import Lensmith
+from evaluation.benchmarks.lensmith_chains import LensmithChains
 from evaluation.benchmarks.mtcir import Mtcir
 from evaluation.benchmarks.revisited import Revisited
 from evaluation.benchmarks.tuberlin import TuBerlin
@@ -33,6 +34,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "roxford": Revisited("roxford"),
     "rparis": Revisited("rparis"),
     "lensmith": Lensmith(),
+    "lensmith-chains": LensmithChains(),
     "mtcir": Mtcir(),
 }
 

@@ -24,13 +24,16 @@ class Lensmith:
         if not (root / "ids").is_dir() or not (root / "images").is_dir():
             raise ConfigurationError(f"{root} is no dataset of Lensmith: give the folder `dataset` of a run.")
         columns = ("triplet_id", "query_image_id", "target_image_id", "instruction")
-        rows = [Row(one, query, target, text) for one, query, target, text in _rows(root / "ids", split, columns)]
-        gallery = tuple(once(root / "images", [one for (one,) in _rows(root / "images", split, ("image_id",))]))
+        rows = [
+            Row(one, query, target, text) for one, query, target, text in dataset_rows(root / "ids", split, columns)
+        ]
+        gallery = tuple(once(root / "images", [one for (one,) in dataset_rows(root / "images", split, ("image_id",))]))
         part = target_part(root / "ids", rows, gallery, f"{root / 'images'} ({split})", lambda one: ImageFile((one,)))
         return Task(self.name, protocol, split, (part,))
 
 
-def _rows(folder: Path, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def dataset_rows(folder: Path, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Columns of a split's rows, file by file. Raises ConfigurationError for files without them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

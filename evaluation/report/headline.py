@@ -22,6 +22,7 @@ HEADLINES: Mapping[str, tuple[str, ...]] = {
     "roxford": ("medium/mAP",),
     "rparis": ("medium/mAP",),
     "lensmith": ("R@10",),
+    "lensmith-chains": ("final/R@10",),
     "mtcir": ("R@10",),
 }
 

@@ -34,6 +34,7 @@ TITLES: Mapping[str, str] = {
     "roxford": "Revisited Oxford",
     "rparis": "Revisited Paris",
     "lensmith": "Lensmith dataset",
+    "lensmith-chains": "Lensmith dataset, chains",
     "mtcir": "MTCIR",
 }
 

@@ -50,23 +50,25 @@ class GroupsOfSix:
         near = lists.get("image")
         if near is None or not self._begins(image_id):
             return
+        first, last = self._window.span(near.scores)
         members: list[tuple[str, float]] = []
-        left: list[tuple[str, str]] = []
-        for other, score in zip(near.ids, near.scores, strict=True):
-            if score not in self._window:
-                left.append((other, "outside_window"))
-            elif len(members) == self._config.size - 1:
-                left.append((other, "group_full"))
-            elif members and round(members[-1][1] - score, 4) < self._config.step:
-                left.append((other, "within_step"))
+        left: dict[str, list[str]] = {"outside_window": [*near.ids[:first], *near.ids[last:]], "within_step": []}
+        place = first
+        while place < last and len(members) < self._config.size - 1:
+            other, score = near.ids[place], near.scores[place]
+            if members and round(members[-1][1] - score, 4) < self._config.step:
+                left["within_step"].append(other)
             else:
                 members.append((other, score))
+            place += 1
+        left["group_full"] = list(near.ids[place:last])
         if len(members) < self._config.size - 1:
-            left += [(other, "small_group") for other, _ in members]
+            left["small_group"] = [other for other, _ in members]
             members = []
-        outcomes.entered("candidate_pair", len(left))
-        for other, reason in left:
-            outcomes.rejected("candidate_pair", reason, id=f"{image_id} {other}")
+        outcomes.entered("candidate_pair", sum(map(len, left.values())))
+        for reason, others in left.items():
+            if others:
+                outcomes.rejected_with("candidate_pair", reason, id=image_id, others=others)
         yield from self._pairs(image_id, members, outcomes)
 
     def _pairs(self, first: str, members: list[tuple[str, float]], outcomes: Outcomes) -> Iterator[Found]:

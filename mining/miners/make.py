@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from mining.alignment import make_alignment
@@ -18,10 +19,10 @@ from mining.miners.versions import Alternates, Versions
 from mining.models.phrase_models import load_phrase_finder
 from mining.windows import ScoreCounts, Window, resolve_window
 
-#: Lists in which hubness is counted are at least so long.
+#: Neighbours of an image among which hubness is counted, whatever else its lists are for.
 HUB_NEIGHBOURS = 10
-#: View → the scores that stand in its lists of neighbours.
-Scores = Mapping[str, ScoreCounts]
+#: View → k → the scores that stand in its lists of k neighbours: no miner's quantiles hang on another's k.
+Scores = Mapping[str, Mapping[int, ScoreCounts]]
 
 
 def page_miner(config: MineConfig) -> Miner | None:
@@ -58,32 +59,32 @@ def final_window(name: str, config: MineConfig) -> Window | None:
     return None
 
 
-def wanted_views(config: MineConfig) -> dict[str, int]:
-    """View → length of the lists that the configuration's miners want."""
-    wanted: dict[str, int] = {}
+def wanted_views(config: MineConfig) -> dict[str, tuple[int, ...]]:
+    """View → lengths of the lists that the configuration's miners want, shortest first."""
+    wanted: dict[str, set[int]] = defaultdict(set)
     if "groups_of_six" in config.miners:
-        wanted["image"] = config.groups_of_six.k
+        wanted["image"].add(config.groups_of_six.k)
     if "neighbours" in config.miners:
         for view in config.neighbours.windows:
-            wanted[view] = max(wanted.get(view, 0), config.neighbours.k)
+            wanted[view].add(config.neighbours.k)
     if "mid_rank" in config.miners:
-        wanted[config.mid_rank.view] = max(wanted.get(config.mid_rank.view, 0), config.mid_rank.last_rank)
+        wanted[config.mid_rank.view].add(config.mid_rank.last_rank)
     if Instances.name in config.miners:
-        wanted["image"] = max(wanted.get("image", 0), config.instances.neighbours)
+        wanted["image"].add(config.instances.neighbours)
     if "hubness" in config.scores:
-        wanted["image"] = max(wanted.get("image", 0), HUB_NEIGHBOURS)
-    return dict(sorted(wanted.items()))
+        wanted["image"].add(HUB_NEIGHBOURS)
+    return {view: tuple(sorted(lengths)) for view, lengths in sorted(wanted.items())}
 
 
 def _groups_of_six(config: MineConfig, scores: Scores) -> NeighbourMiner:
     own = config.groups_of_six
-    return GroupsOfSix(own, resolve_window(own.window, scores["image"], "mine_pairs.groups_of_six.window"))
+    return GroupsOfSix(own, resolve_window(own.window, scores["image"][own.k], "mine_pairs.groups_of_six.window"))
 
 
 def _neighbours(config: MineConfig, scores: Scores) -> NeighbourMiner:
     own = config.neighbours
     windows = {
-        view: resolve_window(window, scores[view], f"mine_pairs.neighbours.{view}")
+        view: resolve_window(window, scores[view][own.k], f"mine_pairs.neighbours.{view}")
         for view, window in own.windows.items()
     }
     return NeighboursMiner(own, windows)

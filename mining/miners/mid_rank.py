@@ -44,17 +44,20 @@ class MidRank:
         near = lists.get(self._config.view)
         if near is None:
             return
-        first = self._config.first_rank
-        ranked = list(zip(range(1, len(near.ids) + 1), near.ids, near.scores, strict=True))
-        inside = ranked[first - 1 : self._config.last_rank]
+        first, last = self._config.first_rank, self._config.last_rank
+        ranked = enumerate(zip(near.ids[first - 1 : last], near.scores[first - 1 : last], strict=True), start=first)
+        inside = [(rank, other, score) for rank, (other, score) in ranked]
         chosen = spread(inside, self._config.pairs_per_query)
         names = {other for _, other, _ in chosen}
-        outcomes.entered("candidate_pair", len(ranked))
+        reasons = {
+            "query_cap": [other for _, other, _ in inside if other not in names],
+            "outside_ranks": near.ids[: first - 1] + near.ids[last:],
+        }
+        outcomes.entered("candidate_pair", len(near.ids))
         outcomes.kept("candidate_pair", len(chosen))
-        for rank, other, _ in ranked:
-            if other not in names:
-                reason = "query_cap" if first <= rank <= self._config.last_rank else "outside_ranks"
-                outcomes.rejected("candidate_pair", reason, id=f"{image_id} {other}")
+        for reason, others in reasons.items():
+            if others:
+                outcomes.rejected_with("candidate_pair", reason, id=image_id, others=others)
         negatives = near.ids[: min(first - 1, self._config.negatives)]
         for rank, other, score in chosen:
             yield Found(

@@ -68,21 +68,23 @@ class NeighboursMiner:
             if near is None:
                 continue
             window = self._windows[view]
-            ranked = list(enumerate(zip(near.ids, near.scores, strict=True), start=1))
-            inside = [(rank, other, score) for rank, (other, score) in ranked if score in window]
-            fresh = [one for one in inside if one[1] not in taken]
-            chosen = spread(fresh, self._config.pairs_per_view)
-            outside = [other for _, (other, score) in ranked if score not in window]
+            first, last = window.span(near.scores)
+            inside = [(rank, near.ids[rank - 1], near.scores[rank - 1]) for rank in range(first + 1, last + 1)]
+            chosen = spread([one for one in inside if one[1] not in taken], self._config.pairs_per_view)
+            outside = near.ids[:first] + near.ids[last:]
             names = {other for _, other, _ in chosen}
-            outcomes.entered("candidate_pair", len(ranked))
-            for other in outside:
-                outcomes.rejected("candidate_pair", "outside_window", id=f"{image_id} {other}", detail=view)
-            for _, other, _ in inside:
-                if other not in names:
-                    reason = "in_another_view" if other in taken else "query_cap"
-                    outcomes.rejected("candidate_pair", reason, id=f"{image_id} {other}", detail=view)
+            left = [other for _, other, _ in inside if other not in names]
+            reasons = {
+                "outside_window": outside,
+                "in_another_view": [other for other in left if other in taken],
+                "query_cap": [other for other in left if other not in taken],
+            }
+            outcomes.entered("candidate_pair", len(near.ids))
+            for reason, others in reasons.items():
+                if others:
+                    outcomes.rejected_with("candidate_pair", reason, id=image_id, others=others, detail=view)
             outcomes.kept("candidate_pair", len(chosen))
-            negatives = tuple(outside[: self._config.negatives])
+            negatives = outside[: self._config.negatives]
             for rank, other, score in chosen:
                 why = f"{view} neighbour {rank}, similarity {score:.4f} in {window}"
                 yield Found(image_id, other, score, why, negatives)

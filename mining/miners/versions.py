@@ -23,14 +23,14 @@ _PREFIX = "version:"
 #: Kinds whose values stand in an order, in which only those that follow one another are paired.
 _ORDERED: frozenset[Kind] = frozenset({"step", "counter", "year"})
 
-#: Page → its alternates, (language, address) each.
+#: Id of a page → its alternates, (language, address) each. Two captures of one address may state different ones.
 Alternates = Mapping[str, Sequence[tuple[str, str]]]
 
 
 class Versions:
     """A miner of meetings (`MeetingMiner`): images meet under templates of their addresses.
 
-    `alternates`: address of a page → (language, address) of its `hreflang` alternates, itself among them.
+    `alternates`: id of a page → (language, address) of its `hreflang` alternates, itself among them.
     """
 
     name = "versions"
@@ -67,7 +67,7 @@ class Versions:
     def _versions(self, image: CorpusImage) -> Iterator[Version]:
         yield from address_versions(image.url, image.site)
         yield from page_versions(image.page_url, image.site, image.url, image.position)
-        alternates = self._alternates.get(image.page_url)
+        alternates = self._alternates.get(image.page_id)
         if alternates:
             yield from alternate_versions(image.language, image.page_url, alternates, image.position)
 

@@ -1,12 +1,13 @@
 """Indexes over the vectors of one part of a corpus: exact ones, and inverted lists whose cells all parts share.
 
 An approximate index is trained once, on a sample that is chosen by hash; every part fills its own copy. What is found
-for an image then does not depend on how the corpus is cut into parts: its candidates are the members of the cells that
-lie nearest to it. Jégou, Douze and Schmid 2011; faiss (arXiv 2401.08281).
+for an image then does not depend on how the corpus is cut into parts: of the members of the cells that lie nearest to
+it the most similar by exact scores. Jégou, Douze and Schmid 2011; faiss (arXiv 2401.08281).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from mining.miners.interface import Neighbours
-from mining.search.vectors import LENGTH, ViewVectors
+from mining.search.vectors import ViewVectors, whole
+from mining.similarity import DECIMALS
 from schemas.errors import MissingPackageError
 from schemas.protocols import Float32Array
 
 #: What an index is asked for beyond k: scores are made exact afterwards, and equal ones are ordered by id.
 _MORE = 16
-#: Images that are searched at once.
-_BLOCK = 1024
+#: By how much a product in float32 strays from the exact cosine at most, of vectors of 4,096 numbers; those of an
+#: approximate index are stored in float16. To both comes the rounding of scores.
+_FLOAT32, _FLOAT16, _ROUNDING = 2.0**-12, 2.0**-11, 0.51 * 10**-DECIMALS
+#: Doubtful lists whose bounds lie in one step of this size are searched together.
+_STEP = 1 / 256
+#: Images that are searched at once, and numbers in a block of their products with cells.
+_BLOCK, _PRODUCTS = 1024, 1 << 22
+#: A neighbour as one number: how far its score lies below 1 in steps of the last decimal, then its place.
+_TOP, _PLACE_BITS, _NO_KEY = 10**DECIMALS, 40, np.iinfo(np.int64).max
 #: Queries with which the number of probed cells is chosen.
 _TRIED = 256
 #: Rounds of k-means, and vectors of the sample for each cell at most.
@@ -50,27 +59,56 @@ def plan_index(images: int, exact_up_to: int, aim: float) -> IndexPlan:
 
 
 def train(sample: Float32Array, plan: IndexPlan) -> bytes:
-    """The empty index of a plan, trained on vectors float32 (n, d), as bytes. The same sample gives the same bytes."""
+    """The empty index of a plan, trained on unit vectors float32 (n, d), as bytes. The same sample gives the same
+    bytes. Centroids are whole numbers, so that the cells of an image never hang on the order of sums."""
     faiss = load_faiss()
     dimension = sample.shape[1]
     cells = min(plan.cells, len(sample))
     quantizer = faiss.IndexFlatIP(dimension)
     index = faiss.IndexIVFScalarQuantizer(
-        quantizer, dimension, cells, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT, False
+        quantizer, dimension, cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
     )
     index.cp.niter, index.cp.seed, index.cp.spherical = _ROUNDS, 20240328, True
     index.cp.max_points_per_centroid = _PER_CELL
     index.cp.min_points_per_centroid = 1
-    index.train(np.ascontiguousarray(sample, np.float32))
+    index.train(whole(sample))
+    centroids = whole(quantizer.reconstruct_n(0, cells))
+    quantizer.reset()
+    quantizer.add(centroids)
     return bytes(faiss.serialize_index(index))
+
+
+def cells_of(trained: bytes, vectors: ViewVectors) -> npt.NDArray[np.int64]:
+    """For each vector (n) the number of the cell that lies nearest to it, int64 (n)."""
+    if not len(vectors.ids):
+        return np.zeros(0, np.int64)
+    index = load_faiss().deserialize_index(np.frombuffer(trained, np.uint8))
+    return nearest_cells(_centroids(index), vectors.search, 1)[:, 0]
 
 
 def fill(trained: bytes, vectors: ViewVectors) -> bytes:
     """A trained index with the vectors of one part, as bytes."""
     faiss = load_faiss()
     index = faiss.deserialize_index(np.frombuffer(trained, np.uint8))
-    index.add(vectors.search)
+    cells = np.ascontiguousarray(nearest_cells(_centroids(index), vectors.search, 1)[:, 0])
+    rows = np.ascontiguousarray(vectors.search)
+    index.add_core(len(rows), faiss.swig_ptr(rows), None, faiss.swig_ptr(cells))
     return bytes(faiss.serialize_index(index))
+
+
+def nearest_cells(centroids: Float32Array, vectors: Float32Array, count: int) -> npt.NDArray[np.int64]:
+    """The `count` cells nearest to unit vectors (n, d), int64 (n, count), ties by the cell's number. Products of whole
+    numbers are exact, so that no block shape moves an image to another cell."""
+    cells = len(centroids)
+    found = np.zeros((len(vectors), count), np.int64)
+    block = max(1, _PRODUCTS // cells)
+    for first in range(0, len(vectors), block):
+        products = (whole(vectors[first : first + block]) @ centroids.T).astype(np.int64)
+        keys = products * -cells + np.arange(cells)
+        nearest = np.argpartition(keys, count - 1, axis=1)[:, :count] if count < cells else np.argsort(keys, axis=1)
+        order = np.argsort(np.take_along_axis(keys, nearest, axis=1), axis=1)
+        found[first : first + block] = np.take_along_axis(nearest, order, axis=1)
+    return found
 
 
 def choose_probes(trained: bytes, sample: ViewVectors, k: int, aim: float) -> int:
@@ -92,39 +130,116 @@ class PartSearch:
 
     def __init__(self, part: ViewVectors, stored: bytes | None = None, probes: int = 0) -> None:
         faiss = load_faiss()
-        self._part = part
+        self._part, self._probes = part, probes
+        self._centroids: Float32Array | None = None
         if stored is None:
-            self._index: Any = faiss.IndexFlatIP(part.search.shape[1] if len(part.ids) else 1)
-            self._index.add(part.search)
+            self._index: Any = faiss.IndexFlatIP(max(1, part.search.shape[1]))
+            if len(part.ids):
+                self._index.add(part.search)
+            self._slack = _FLOAT32 + _ROUNDING
         else:
             self._index = faiss.deserialize_index(np.frombuffer(stored, np.uint8))
             self._index.nprobe = probes
+            self._centroids = _centroids(self._index)
+            self._slack = _FLOAT32 + _FLOAT16 + _ROUNDING
 
     def search(self, queries: ViewVectors, k: int) -> list[Neighbours]:
-        """For each image of `queries` its k nearest of the part, itself left out: scores rounded to 4 decimals, ties by
-        id. Fewer where the part (or the cells that were probed) has fewer."""
-        if not len(self._part.ids) or not len(queries.ids):
+        """For each image of `queries` its k nearest of the part (of the probed cells), itself left out: scores rounded
+        to 4 decimals, ties by id. Fewer where the part (or its cells) has fewer."""
+        if not len(self._part.ids) or not len(queries.ids) or k < 1:
             return [Neighbours((), ())] * len(queries.ids)
+        lengths, places, scores = self.places(queries, k)
+        names, ends = [self._part.ids[place] for place in places.tolist()], np.cumsum(lengths).tolist()
+        values = scores.tolist()
+        return [
+            Neighbours(tuple(names[end - size : end]), tuple(values[end - size : end]))
+            for end, size in zip(ends, lengths.tolist(), strict=True)
+        ]
+
+    def places(
+        self, queries: ViewVectors, k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """The same as columns: lengths of the lists int64 (n), and one list behind the other the neighbours' places in
+        the part int64 (m) and their scores float64 (m)."""
+        keys = np.full((len(queries.ids), k), _NO_KEY, np.int64)
+        if len(self._part.ids) and k > 0:
+            for first in range(0, len(queries.ids), _BLOCK):
+                last = min(first + _BLOCK, len(queries.ids))
+                found = self._block(queries.take(range(first, last)), k)
+                keys[first:last, : found.shape[1]] = found
+        there = keys < _NO_KEY
+        flat = keys[there]
+        ranks = _TOP - (flat >> _PLACE_BITS)
+        return there.sum(axis=1), flat & ((1 << _PLACE_BITS) - 1), ranks / _TOP
+
+    def _block(self, queries: ViewVectors, k: int) -> npt.NDArray[np.int64]:
+        """Sorted keys int64 (n, k or fewer) of the neighbours of some images."""
         wanted = min(k + 1 + _MORE, len(self._part.ids))
-        found: list[Neighbours] = []
-        for first in range(0, len(queries.ids), _BLOCK):
-            block = queries.search[first : first + _BLOCK]
-            _, places = self._index.search(block, wanted)
-            rows = np.arange(first, first + len(block))
-            scores = queries.scores(rows, self._part, np.maximum(places, 0))
-            for own, near, similar in zip(queries.ids[first : first + _BLOCK], places, scores, strict=True):
-                found.append(self._list(own, near, similar, k))
+        cells = None if self._centroids is None else nearest_cells(self._centroids, queries.search, self._probes)
+        if cells is None:
+            products, places = self._index.search(queries.search, wanted)
+        else:
+            products, places = self._index.search_preassigned(queries.search, wanted, cells, _nothing(cells))
+        scores = queries.scores(np.arange(len(queries.ids)), self._part, np.maximum(places, 0))
+        own = np.array([self._place(image_id) for image_id in queries.ids], np.int64)
+        found = _keys(own[:, None], places, scores, k)
+        if wanted < len(self._part.ids):
+            # A list is sure if what the index left out cannot come up to its last score.
+            last = found[:, k - 1] if found.shape[1] == k else np.full(len(found), _NO_KEY)
+            bounds = np.where(last < _NO_KEY, (_TOP - (last >> _PLACE_BITS)) / _TOP, -1.0)
+            doubtful = (places[:, -1] >= 0) & (bounds - self._slack <= products[:, -1])
+            self._widen(queries, np.flatnonzero(doubtful), bounds, cells, own, found)
         return found
 
-    def _list(self, own: str, places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int) -> Neighbours:
-        ids = self._part.ids
-        pairs = [
-            (-score, ids[place])
-            for place, score in zip(places.tolist(), scores.tolist(), strict=True)
-            if place >= 0 and ids[place] != own
-        ]
-        pairs = sorted(pairs)[:k]
-        return Neighbours(tuple(name for _, name in pairs), tuple(0.0 - score for score, _ in pairs))
+    def _widen(
+        self,
+        queries: ViewVectors,
+        doubtful: npt.NDArray[np.int64],
+        bounds: npt.NDArray[np.float64],
+        cells: npt.NDArray[np.int64] | None,
+        own: npt.NDArray[np.int64],
+        found: npt.NDArray[np.int64],
+    ) -> None:
+        """Make doubtful lists anew, of all images that may come up to their last scores: there can be many, where
+        hashes or texts are equal."""
+        steps = np.floor((bounds[doubtful] - self._slack) / _STEP).astype(np.int64)
+        for step in np.unique(steps):
+            rows = doubtful[steps == step]
+            vectors, radius = np.ascontiguousarray(queries.search[rows]), float(step * _STEP) - 1e-6
+            if cells is None:
+                limits, _, places = self._index.range_search(vectors, radius)
+            else:
+                near = np.ascontiguousarray(cells[rows])
+                limits, _, places = self._index.range_search_preassigned(vectors, radius, near, _nothing(near))
+            for number, row in enumerate(rows.tolist()):
+                inside = places[int(limits[number]) : int(limits[number + 1])]
+                scores = queries.scores(np.array([row]), self._part, inside[None, :])
+                keys = _keys(own[row], inside[None, :], scores, found.shape[1])[0]
+                found[row, : len(keys)] = keys
+
+    def _place(self, image_id: str) -> int:
+        """Where an image stands in the part, -1 where it does not."""
+        place = bisect_left(self._part.ids, image_id)
+        return place if place < len(self._part.ids) and self._part.ids[place] == image_id else -1
+
+
+def _keys(own: Any, places: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.int64]:
+    """Neighbours as numbers that sort as lists do, by score and then by place, which is the order of ids: int64 (n, k
+    or fewer), sorted, none at the end. `places` and `scores` are (n, m), `own` the images' own places."""
+    ranks = _TOP - np.rint(scores * _TOP).astype(np.int64)
+    keys = np.where((places < 0) | (places == own), _NO_KEY, (ranks << _PLACE_BITS) | places)
+    keys.sort(axis=1)
+    return keys[:, :k]
+
+
+def _centroids(index: Any) -> Float32Array:
+    centroids: Float32Array = load_faiss().downcast_index(index.quantizer).reconstruct_n(0, index.nlist)
+    return centroids
+
+
+def _nothing(cells: npt.NDArray[np.int64]) -> Float32Array:
+    """Distances to cells, which an index without residuals has no use for."""
+    return np.zeros(cells.shape, np.float32)
 
 
 def merge(lists: Sequence[Neighbours], k: int) -> Neighbours:
@@ -155,13 +270,13 @@ def load_faiss() -> Any:
 
 
 __all__ = [
-    "LENGTH",
     "IndexPlan",
     "PartSearch",
     "choose_probes",
     "fill",
     "load_faiss",
     "merge",
+    "nearest_cells",
     "plan_index",
     "recall",
     "train",

@@ -1,8 +1,8 @@
-"""Vectors of images in the views in which they are compared, as whole numbers.
+"""Vectors of images in the views in which they are compared.
 
-Vectors are scaled to a length of 4,000 and rounded: inner products then are whole numbers below 2**24, which float32
-sums exactly in any order. So an index gives the same neighbours whatever library, thread count or block shape computed
-them, and equal scores tie by the order of ids.
+An index finds candidates by unit vectors in float32; scores, by which neighbours are ordered, are made anew of what is
+exact. Cells of an approximate index are found by whole numbers: vectors are scaled to a length of 4,000 and rounded,
+inner products then are below 2**24, and float32 sums them exactly in any order.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from schemas.protocols import Float32Array
 
 #: By Cauchy and Schwarz no partial sum of two such vectors' products passes 1.01 times its square.
 LENGTH = 4000.0
-#: A perceptual hash becomes 64 numbers of this size.
-_BIT_LENGTH = LENGTH / 8.0
 
 VIEWS = ("image", "pattern", "text")
 
 
 @dataclass(frozen=True)
 class ViewVectors:
-    """The vectors of one view: ids sorted (n), `search` float32 whole numbers (n, d) of length 4,000, and what exact
-    scores are made of: sketches as they are stored, or unit vectors float64."""
+    """The vectors of one view: ids sorted (n), `search` unit vectors float32 (n, d), and what exact scores are made of:
+    sketches as they are stored, or unit vectors float64."""
 
     ids: Sequence[str]
     search: Float32Array
@@ -97,14 +95,15 @@ def view_vectors(view: str, images: ImageColumns) -> ViewVectors:
     if view == "text":
         wide = images.texts.astype(np.float64)
         unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        return ViewVectors(images.texted, whole(images.texts), unit)
+        return ViewVectors(images.texted, unit.astype(np.float32), unit)
     if view == "pattern":
         bits = hash_bits(images.hashes)
-        return ViewVectors(images.ids, bits * np.float32(_BIT_LENGTH), SketchMatrix(bits, np.full(len(bits), 8.0)))
+        return ViewVectors(images.ids, bits / np.float32(8.0), SketchMatrix(bits, np.full(len(bits), 8.0)))
     rows = np.flatnonzero(images.sketches.any(axis=1))
     values = images.sketches[rows].astype(np.float32)
     lengths = np.sqrt(np.sum(values.astype(np.float64) ** 2, axis=1))
-    return ViewVectors([images.ids[row] for row in rows.tolist()], whole(values), SketchMatrix(values, lengths))
+    unit = (values / lengths[:, None]).astype(np.float32)
+    return ViewVectors([images.ids[row] for row in rows.tolist()], unit, SketchMatrix(values, lengths))
 
 
 def whole(vectors: Float32Array) -> Float32Array:

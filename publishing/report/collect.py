@@ -86,9 +86,11 @@ def collect(
     scores: Mapping[str, Any] | None = None,
     judgements: Mapping[str, Any] | None = None,
     sampled: bool = False,
+    search: str = "",
 ) -> Report:
     """Gather a report from a run's tables. `triplet_table` is the latest table of triplets that the run has
-    (`assigned`, `verified` or `triplets`); what `tombstones` cover is not shown."""
+    (`assigned`, `verified` or `triplets`); what `tombstones` cover is not shown. `search`: how neighbours were searched
+    in the corpus."""
     gone = tombstones or Tombstones()
     triplets: Sample[Mapping[str, Any]] = Sample(TRIPLETS)
     words: Counter[int] = Counter()
@@ -104,7 +106,7 @@ def collect(
         find_reasons(funnel, rows, gone),
         [
             *_place_histograms(rows),
-            *_pair_histograms(rows),
+            *_pair_histograms(rows, search),
             _numbers("Words of an instruction", "triplets", words, last=30),
             *_page_histograms(rows),
         ],
@@ -139,18 +141,25 @@ def _page_histograms(rows: Rows) -> list[Histogram]:
     return [_top("Languages", "pages", languages), _top("Sites", "pages", sites)]
 
 
-def _pair_histograms(rows: Rows) -> list[Histogram]:
+def _pair_histograms(rows: Rows, search: str) -> list[Histogram]:
     visual: Counter[int] = Counter()
     text: Counter[int] = Counter()
+    miners: Counter[str] = Counter()
     untexted = 0
-    for row in rows("pairs", None, ("visual_similarity", "text_similarity")):
+    for row in rows("pairs", None, ("visual_similarity", "text_similarity", "mining")):
+        miners[row["mining"].replace("+", " and ")] += 1
         visual[_twentieth(row["visual_similarity"])] += 1
         if row["text_similarity"] is None:
             untexted += 1
         else:
             text[_twentieth(row["text_similarity"])] += 1
     note = f"{untexted:,} more lack a text" if untexted else ""
-    return [_similarities("Visual similarity of pairs", visual), _similarities("Text similarity of pairs", text, note)]
+    return [
+        _similarities("Visual similarity of pairs", visual),
+        _similarities("Text similarity of pairs", text, note),
+        # One miner alone is no distribution.
+        *([_top("Pairs by their miners", "pairs", miners, search)] if len(miners) > 1 or search else []),
+    ]
 
 
 def _twentieth(value: float) -> int:
@@ -170,8 +179,8 @@ def _numbers(title: str, unit: str, counts: Counter[int], last: int) -> Histogra
     return Histogram(title, unit, bins)
 
 
-def _top(title: str, unit: str, counts: Counter[str]) -> Histogram:
+def _top(title: str, unit: str, counts: Counter[str], more: str = "") -> Histogram:
     ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     rest = sum(count for _, count in ranked[_TOP:])
     note = f"{rest:,} more in {len(ranked) - _TOP:,} others" if rest else ""
-    return Histogram(title, unit, ranked[:_TOP], note, ranked=True)
+    return Histogram(title, unit, ranked[:_TOP], "; ".join(one for one in (note, more) if one), ranked=True)

@@ -22,7 +22,7 @@ from publishing.selection.about import with_selection
 from publishing.statistics import DatasetStatistics
 from publishing.tombstones import read_tombstones
 from schemas.ids import canonical_json, digest
-from schemas.published import Configuration
+from schemas.published import CHAINS, Configuration
 from schemas.storage import Folder
 
 TRAIN = "train"
@@ -54,14 +54,15 @@ def write_selection(
     try:
         staged: list[StagedFile] = []
         for configuration in about.configurations:
-            column, values = ("image_id", images) if configuration.name == "images" else ("triplet_id", wanted)
-            keep = _among(column, values)
+            keep = _among("image_id", images) if configuration.name == "images" else _among("triplet_id", wanted)
+            if configuration is CHAINS:
+                keep = _all_among("triplet_ids", wanted)
             files = about.of(configuration.name, TRAIN)
             staged += _rewritten(source, files, configuration, keep, scratch, about)
             others = [one for one in about.of(configuration.name) if one.split != TRAIN]
             staged += [StagedFile(_within_reach(source, one.name, target, scratch), one) for one in others]
         after = _described(source, about, staged, facts, len(wanted), len(images))
-        statistics = _statistics(source, about, _among("triplet_id", wanted))
+        statistics = _statistics(source, about, _among("triplet_id", wanted), _all_among("triplet_ids", wanted))
         after = replace(after, statistics=statistics)
         written = documents(after, read_tombstones(source)) | dict(extra or {})
         replace_dataset(target, after.owner, staged, written)
@@ -77,6 +78,14 @@ def source_digest(source: Folder) -> str:
 
 def _among(column: str, values: pa.Array) -> Keep:
     return lambda table: pc.is_in(table[column], value_set=values)
+
+
+def _all_among(column: str, values: pa.Array) -> Keep:
+    """Rows whose list holds none but the values."""
+    among = frozenset(values.to_pylist())
+    return lambda table: pa.chunked_array(
+        [[among.issuperset(listed) for listed in table[column].to_pylist()]], pa.bool_()
+    )
 
 
 def _named(source: Folder, about: Description, wanted: pa.Array) -> pa.Array:
@@ -102,7 +111,7 @@ def _rewritten(
     about: Description,
 ) -> Iterator[StagedFile]:
     """The kept rows of files in new ones, cut by bytes as a publication cuts them."""
-    key = "image_id" if configuration.name == "images" else "triplet_id"
+    key = {"images": "image_id", "chains": "triplet_ids"}.get(configuration.name, "triplet_id")
     estimates = []
     for file in files:
         kept = sum(int(pc.sum(keep(group)).as_py() or 0) for group in row_groups(source, file, (key,)))
@@ -187,11 +196,16 @@ def _described(
     )
 
 
-def _statistics(source: Folder, about: Description, keep: Keep) -> DatasetStatistics:
+def _statistics(source: Folder, about: Description, keep: Keep, keep_chains: Keep) -> DatasetStatistics:
     """Counted over chosen training rows and all others."""
     found = DatasetStatistics()
     for file in about.of("ids"):
         for group in row_groups(source, file):
             kept = group.filter(keep(group)) if file.split == TRAIN else group
             found.add_all(file.split, kept.to_pylist())
+    for file in about.of("chains"):
+        for group in row_groups(source, file):
+            chosen = group.filter(keep_chains(group)) if file.split == TRAIN else group
+            for row in chosen.to_pylist():
+                found.add_chain(row)
     return found

@@ -14,7 +14,7 @@ from beam_jobs.publish_dataset import Publication, run_publish
 from beam_jobs.session import Session
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Workspace
-from publishing.config import PublishConfig
+from publishing.config import ChainsConfig, PublishConfig
 from publishing.dataset_reader import rows
 from publishing.description import Facts
 from publishing.splits import split_of_unit
@@ -94,7 +94,7 @@ class Crawl:
 
     def publish(self, config: PublishConfig = CONFIG):
         """Publish, and read the dataset back: image id → split, and the triplets."""
-        session = Session(self.workspace, InProcess())
+        self.session = session = Session(self.workspace, InProcess())
         archive = ShardWriter(self.workspace, "extract_pages", "a" * 32)
         for image_id, (data, url) in sorted(self.images.items()):
             archive.row("images", {"image_id": image_id, "url": url, "bytes": data, "source": "archive"})
@@ -201,3 +201,26 @@ def test_an_image_whose_own_address_was_taken_down_is_not_published_under_anothe
     add_tombstones(Folder(f"{crawl.workspace.path}/_work"), Tombstones.of(hosts=["owner.example"]))
     splits, triplets = crawl.publish()
     assert (splits, triplets) == ({}, [])
+
+
+def test_chains_lie_within_a_split_and_change_no_other_file(crawl):
+    hashes = [f"{7 * number:04x}" * 4 for number in range(1, 12)]
+    for number, split in enumerate(("train", "train", "test")):
+        names = [f"{number}{position}" for position in range(4)]
+        images = [(name, hashes.pop(), f"http://a/{name}") for name in names[: 4 - number]]
+        crawl.page(site_of(split, number), images)
+    crawl.publish()
+    plain = {one.name: one.digest for one in crawl.about.files}
+    crawl.publish(PublishConfig(chains=ChainsConfig()))
+    assert crawl.session.worked["publish_dataset"] == 0, "splits are decided as before"
+    assert crawl.session.worked["publish_dataset.files"] == 1
+    assert crawl.session.worked["publish_dataset.chains"] == 1
+    chained = {one.name: one.digest for one in crawl.about.files}
+    assert chained.keys() - plain.keys() == {"chains/train-00000-of-00001.parquet"}
+    assert chained.items() >= plain.items()
+    found = list(rows(crawl.dataset, crawl.about, "chains"))
+    assert sorted(len(row["triplet_ids"]) for row in found) == [2, 3]
+    assert crawl.about.statistics.counts["chain_turns"] == {"2": 1, "3": 1}
+    crawl.publish()
+    assert {one.name: one.digest for one in crawl.about.files} == plain
+    assert "publish_dataset.chains" not in crawl.workspace.jobs_in_force("publish_dataset")

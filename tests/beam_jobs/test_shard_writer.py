@@ -1,3 +1,4 @@
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -5,6 +6,7 @@ from beam_jobs.shard_job import Shard, run_one
 from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Workspace
+from schemas.tables import TABLES
 
 
 @pytest.fixture
@@ -105,3 +107,18 @@ def test_sampled_units_keep_a_sample_that_does_not_depend_on_order(workspace):
     first = sample(range(500), "a" * 32)
     assert len(first) == 20
     assert first == sample(reversed(range(500)), "b" * 32)
+
+
+def test_columns_follow_rows_and_rows_follow_columns(workspace):
+    table = pa.Table.from_pylist([text(number) for number in range(3, 6)], TABLES["texts"].schema)
+    writer = write(workspace)
+    writer.columns("texts", table)
+    writer.row("texts", text(6))
+    manifest = writer.commit()
+    assert [row["text"] for row in rows(workspace, manifest, "texts")] == [f"text {number}" for number in range(7)]
+    assert manifest.files["texts"][0].rows == 7
+
+
+def test_columns_of_another_table_are_refused(workspace):
+    with pytest.raises(ValueError, match="names"):
+        write(workspace).columns("texts", pa.table({"text": ["a"]}))

@@ -162,6 +162,28 @@ def test_a_model_on_a_dataset_of_lensmith(tmp_path, lensmith, model, make_pictur
     assert "text only" in printed
 
 
+def test_a_model_on_chains_joined_and_turn_by_turn(tmp_path, lensmith, model, make_picture):
+    pictures = {f"{number:064x}": make_picture(number) for number in range(4)}
+    names = list(pictures)
+    chains = {"chain_id": ["c"], "images": [names[:3]], "instructions": [["in winter", "by night"]]}
+    images = {"image_id": names, "image": [{"bytes": one, "path": None} for one in pictures.values()]}
+    for folder, columns in (("chains", chains), ("images", images)):
+        (tmp_path / folder).mkdir()
+        pq.write_table(pa.table(columns), tmp_path / folder / "test-00000-of-00001.parquet")
+    output = tmp_path / "r.json"
+    asked = ("--benchmark", "lensmith-chains", "--annotations", tmp_path, "--model", model, "--output", output)
+    for more in ((), ("--composer", "slerp", "--turn-by-turn", "--html", tmp_path / "r.html")):
+        code, printed = lensmith(*asked, *more)
+        assert code == 0, printed
+        found = json.loads(output.read_text())
+        assert (found["counts"]["queries"], found["metrics"]["final/R@5"]) == (2, 100.0)
+    assert found["about"]["Composer"] == "slerp alpha 0.8, turn by turn"
+    for more in (("--turn-by-turn",), ("--composer", "pdv", "--turn-by-turn")):
+        code, printed = lensmith(*asked, *more)
+        assert code == 2
+        assert "turn-by-turn" in printed
+
+
 def test_a_model_on_a_benchmark_s_own_images(tmp_path, lensmith, model, make_picture):
     """FashionIQ with SEARLE's two texts a query."""
     for category in ("dress", "shirt", "toptee"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from publishing.config import PublishConfig
+from publishing.config import ChainsConfig, PublishConfig
 from publishing.description import Description, Facts, ModelFact, PromptFact
 from publishing.plain import publish_rows
 from publishing.splits import split_of_unit
@@ -184,3 +184,11 @@ def dataset(tmp_path, corpus) -> Folder:
 def publish_corpus():
     """The function that publishes a corpus."""
     return publish
+
+
+@pytest.fixture
+def chained(tmp_path, corpus) -> Folder:
+    """The 60 triplets, published with their chains."""
+    target = Folder(str(tmp_path / "chained"))
+    publish(corpus, target, CUT.model_copy(update={"chains": ChainsConfig()}))
+    return target

@@ -96,6 +96,18 @@ def test_documents_follow_and_tell_no_address(dataset, corpus):
     assert sum(len(one) for one in read.values()) == 50
 
 
+def test_the_page_of_a_target_takes_the_triplets_that_lead_there(tmp_path, corpus, publish_corpus):
+    row = corpus.rows[0]
+    row |= {"target_page_id": "f" * 32, "target_page_url": "https://else.example/page.html"}
+    target = Folder(str(tmp_path / "dataset"))
+    publish_corpus(corpus, target)
+    assert take_down(target, Tombstones.of(hosts=["else.example"])).triplets == 1
+    about = _check_consistent(target)
+    assert about.triplets == 59
+    assert all(b"else.example" not in file.read_bytes() for file in Path(target.path).rglob("*.parquet"))
+    assert honour(read_tombstones(target), row) is None
+
+
 def test_take_downs_add_up(dataset, corpus):
     take_down(dataset, Tombstones.of(hosts=["site3.example"]))
     again = take_down(dataset, Tombstones.of(urls=[corpus.rows[0]["page_url"]]))

@@ -82,3 +82,26 @@ def test_the_sample_of_candidate_pairs_does_not_depend_on_their_order(order):
 
     assert sample(order) == sample(range(60))
     assert len(sample(order)) == 5
+
+
+def test_a_list_of_neighbours_is_counted_and_sampled_as_each_of_them():
+    others = [f"{number:03d}" for number in range(100)]
+    together, single = CollectedOutcomes(5), CollectedOutcomes(5)
+    for first, kept in ((together, others), (single, others[::-1])):
+        first.entered("candidate_pair", 100)
+        first.rejected("candidate_pair", "outside_window", id="a 000")
+        if first is together:
+            first.rejected_with("candidate_pair", "outside_window", id="a", others=kept[1:])
+        else:
+            for other in kept[:-1]:
+                first.rejected("candidate_pair", "outside_window", id=f"a {other}")
+        first.finish()
+    assert together.counts.to_json() == single.counts.to_json()
+    assert together.rows("rejected") == single.rows("rejected")
+    assert len(together.rows("rejected")) == 5
+
+
+def test_units_that_are_not_sampled_are_all_stored():
+    outcomes = CollectedOutcomes()
+    outcomes.rejected_with("pair", "quota", id="a", others=["b", "c"], detail="why")
+    assert [(row["id"], row["detail"]) for row in outcomes.rows("rejected")] == [("a b", "why"), ("a c", "why")]

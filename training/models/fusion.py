@@ -15,9 +15,6 @@ from training.models.assets import Assets
 from training.models.two_towers import TwoTowers, begin_turning
 from training.towers.interface import Features
 
-#: Length of the text's step away from the image before anything is learned.
-_TEXT_STEP = 0.3
-
 
 class Fusion(TwoTowers):
     """`fuse` attends over image and text; a half that is not there is masked. As MagicLens was released: `residual`
@@ -72,7 +69,7 @@ class Fusion(TwoTowers):
         fused = _unit((weights * hidden).sum(dim=1))
         if not self.config.residual:
             return fused
-        return _unit(_around(halves, has_image) + self.gate * fused)
+        return _unit(_around(halves, has_image, self.config.text_weight) + self.gate * fused)
 
     def _attended(self, sequence: Tensor, padding: Tensor) -> Tensor:
         if not (self._recompute and self.training):
@@ -90,12 +87,12 @@ class Fusion(TwoTowers):
         self._recompute = True
 
 
-def _around(halves: list[tuple[Tensor, Tensor]], has_image: Tensor) -> Tensor:
-    """An image leads where there is one; the text begins as a small step away from it."""
+def _around(halves: list[tuple[Tensor, Tensor]], has_image: Tensor, text_weight: float) -> Tensor:
+    """An image leads where there is one; the text is a step of this length away from it."""
     total = torch.zeros_like(halves[0][0])
     for vector, there in halves:
         leads = there if there is has_image else ~has_image
-        step = torch.where(leads, 1.0, _TEXT_STEP) * there
+        step = torch.where(leads, 1.0, text_weight) * there
         total = total + step[:, None] * vector
     return total
 

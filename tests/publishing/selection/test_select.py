@@ -187,3 +187,15 @@ def test_what_cannot_be_selected_leaves_nothing(tmp_path, dataset, chosen):
     with pytest.raises(ConfigurationError, match="no dataset of Lensmith"):
         select(Folder(str(tmp_path)), target, config())
     assert {one.name for one in tmp_path.iterdir() if one.name != "dataset-scratch"} == {"dataset", "chosen"}
+
+
+def test_chains_stay_of_which_all_triplets_do(tmp_path, chained):
+    source, target = chained, Folder(str(tmp_path / "chosen"))
+    whole = table(source, "chains", "train")
+    select(source, target, config(size=len(table(source, split="train")) - 4))
+    left = table(target, "chains", "train")
+    ids = {row["triplet_id"] for row in table(target, split="train")}
+    assert left == [row for row in whole if ids.issuperset(row["triplet_ids"])]
+    assert 0 < len(left) < len(whole)
+    turns = read_description(target).statistics.counts["chain_turns"]
+    assert sum(turns.values()) == len(table(target, "chains"))

@@ -82,6 +82,21 @@ def test_the_text_moves_the_image(clip, more):
     assert not np.allclose(bare, one, atol=1e-3)
 
 
+def test_a_larger_text_weight_moves_the_image_further(clip):
+    with_text, without = Item(0, TEXTS[0]), Item(0)
+
+    def near(weight):
+        one, bare = vectors(fusion(clip, text_weight=weight), with_text, without)
+        return one @ bare
+
+    assert near(0.05) > near(0.3) > near(1.0)
+    # What was not set is what models of earlier versions were trained with; a text alone leads whatever it weighs.
+    default, small = fusion(clip), fusion(clip, text_weight=0.05)
+    assert np.allclose(vectors(default, with_text), vectors(fusion(clip, text_weight=0.3), with_text), atol=1e-6)
+    alone = Item(None, TEXTS[0])
+    assert np.allclose(vectors(default, alone), vectors(small, alone), atol=1e-6)
+
+
 @pytest.mark.parametrize("empty", ["masked", "encoded"])
 def test_an_untrained_model_finds_what_the_image_tower_finds(clip, empty):
     model = fusion(clip, empty_text=empty, layers=1)

@@ -1,0 +1,62 @@
+"""Neighbours under several views."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mining.miners.interface import Found, Neighbours
+from mining.miners.neighbours import NeighboursConfig, NeighboursMiner
+from mining.windows import Window
+from schemas.outcomes import CollectedOutcomes
+
+WINDOWS = {"image": Window(0.6, 0.95), "pattern": Window(0.65, 1.0), "text": Window(0.4, 0.9)}
+
+
+def find(lists: dict[str, list[tuple[str, float]]], **settings: object) -> tuple[list[Found], CollectedOutcomes]:
+    outcomes = CollectedOutcomes()
+    miner = NeighboursMiner(NeighboursConfig(**settings), WINDOWS)  # type: ignore[arg-type]
+    near = {
+        view: Neighbours(tuple(name for name, _ in one), tuple(score for _, score in one))
+        for view, one in lists.items()
+    }
+    found = list(miner.find("first", near, outcomes))
+    outcomes.finish()
+    assert outcomes.counts.unbalanced() == []
+    return found, outcomes
+
+
+def test_targets_are_spread_over_the_window_and_others_are_negatives() -> None:
+    near = [("a", 0.99), ("b", 0.9), ("c", 0.8), ("d", 0.7), ("e", 0.5), ("f", 0.4)]
+    found, outcomes = find({"image": near}, negatives=2)
+    assert [(one.target_id, one.score) for one in found] == [("b", 0.9), ("d", 0.7)]
+    assert {one.negatives for one in found} == {("a", "e")}
+    assert found[0].why == "image neighbour 2, similarity 0.9000 in [0.6000, 0.9500]"
+    assert dict(outcomes.counts.entry("candidate_pair").rejected) == {"outside_window": 3, "query_cap": 1}
+
+
+def test_what_one_view_took_another_does_not_take_again() -> None:
+    found, outcomes = find({"image": [("a", 0.9)], "text": [("a", 0.8), ("b", 0.7)]})
+    assert [(one.target_id, one.why.split()[0]) for one in found] == [("a", "image"), ("b", "text")]
+    assert dict(outcomes.counts.entry("candidate_pair").rejected) == {"in_another_view": 1}
+
+
+def test_a_view_without_a_window_is_not_looked_at() -> None:
+    found, _ = find({"image": [("a", 0.9)], "text": [("b", 0.8)]}, image=None)
+    assert [one.target_id for one in found] == ["b"]
+    assert NeighboursMiner(NeighboursConfig(image=None, k=7), WINDOWS).views == {"pattern": 7, "text": 7}
+
+
+NEAR = st.dictionaries(st.sampled_from("abcdefghijklm"), st.integers(0, 100).map(lambda one: one / 100))
+
+
+@given(st.dictionaries(st.sampled_from(sorted(WINDOWS)), NEAR), st.integers(1, 4))
+def test_windows_and_caps_hold_and_no_pair_comes_twice(lists: dict[str, dict[str, float]], cap: int) -> None:
+    ordered = {view: sorted(near.items(), key=lambda one: (-one[1], one[0])) for view, near in lists.items()}
+    found, _ = find(ordered, pairs_per_view=cap)
+    assert len({one.target_id for one in found}) == len(found)
+    for view in lists:
+        own = [one for one in found if one.why.startswith(view)]
+        assert len(own) <= cap
+        assert all(one.score in WINDOWS[view] and lists[view][one.target_id] == one.score for one in own)
+        assert all(lists[view][other] not in WINDOWS[view] for one in own for other in one.negatives)
