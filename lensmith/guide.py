@@ -134,15 +134,9 @@ def rounds_said(workspace: Workspace) -> list[dict[str, Any]]:
     ]
 
 
-def round_models(rounds: Sequence[Round], config: MineConfig) -> list[ModelFact]:
+def round_models(rounds: Sequence[Round]) -> list[ModelFact]:
     """What the card says of the models whose mistakes were mined."""
-    last = config.hard_rounds.rounds
+    role = "answers whose mistakes were mined, round"
     return [
-        ModelFact(
-            role=f"answers whose mistakes were mined, round {one.number}",
-            name=f"a {one.name} retriever",
-            revision=one.model,
-        )
-        for one in rounds
-        if last is None or one.number <= last
+        ModelFact(role=f"{role} {one.number}", name=f"a {one.name} retriever", revision=one.model) for one in rounds
     ]

@@ -29,9 +29,10 @@ _SOURCES = 50
 
 
 def facts(settings: Settings, plan: InputPlan, preset: str, rounds: Sequence[Round] = ()) -> Facts:
-    """Facts of a run that depend on inputs and settings only: no clock, host, path or worker. `rounds`: those in which
-    trained models guided it."""
-    guides = round_models(rounds, settings.mine_pairs)
+    """Facts of a run that depend on inputs and settings only: no clock, host, path or worker.
+
+    `rounds`: those that count, in which trained models guided it."""
+    guides = round_models(rounds)
     command = f"lensmith run --preset {preset} --input ARCHIVES --output OUT"
     names = sorted({one.name for one in plan.archives})
     sources = tuple(names) if len(names) <= _SOURCES else (*names[:_SOURCES], f"and {len(names) - _SOURCES} more")

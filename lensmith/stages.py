@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from beam_jobs.annotate_images import Annotated, run_annotate
 from beam_jobs.chain_run import ChainRun
 from beam_jobs.corpus.guided import GuideModel
-from beam_jobs.corpus.rounds import stored_rounds
+from beam_jobs.corpus.rounds import counting_rounds
 from beam_jobs.extract_pages import run_extract
 from beam_jobs.fetch_images import run_fetch
 from beam_jobs.mine_pairs import run_mine
@@ -76,7 +76,9 @@ def run_stage(stage: str, session: Session, settings: Settings, results: Results
             results.writing,
         )
     elif stage == "publish_dataset":
-        about = facts(settings, results.plan, preset, stored_rounds(session.workspace))
+        about = facts(
+            settings, results.plan, preset, counting_rounds(session.workspace, settings.mine_pairs.hard_rounds)
+        )
         publication = Publication(results.plan.owner, about, lambda: funnel(session.workspace))
         results.dataset = run_publish(
             session,

@@ -52,6 +52,11 @@ def stored_rounds(workspace: Workspace) -> list[Round]:
     return [Round(**(one | {"keys": tuple(one["keys"])})) for one in stored]
 
 
+def counting_rounds(workspace: Workspace, config: HardRoundsConfig) -> list[Round]:
+    """Those of them that the settings let count."""
+    return [one for one in stored_rounds(workspace) if config.rounds is None or one.number <= config.rounds]
+
+
 def train_triplets(workspace: Workspace) -> int:
     """How many triplets the train split of the dataset has that was published last.
 
@@ -83,7 +88,8 @@ def run_rounds(session: Session, guide: GuideModel | None, config: HardRoundsCon
     if found:
         # Those that do not count now stay all the same: they are made of what is no more.
         session.set_in_force(RankJob.stage, [manifest for _, manifest in found])
-    return [(one, manifest) for one, manifest in found if config.rounds is None or one.number <= config.rounds]
+    counting = counting_rounds(workspace, config)
+    return [(one, manifest) for one, manifest in found if one in counting]
 
 
 def _new_round(session: Session, guide: GuideModel, config: HardRoundsConfig, number: int) -> Round:

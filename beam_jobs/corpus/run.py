@@ -19,7 +19,7 @@ from beam_jobs.corpus.meet import run_meetings
 from beam_jobs.corpus.mistakes import MistakeNegatives, find_mistakes
 from beam_jobs.corpus.publish_pairs import VERSION as PAIRS_VERSION
 from beam_jobs.corpus.publish_pairs import ChosenPairs
-from beam_jobs.corpus.rounds import run_rounds, stored_rounds
+from beam_jobs.corpus.rounds import counting_rounds, run_rounds
 from beam_jobs.corpus.score import score_candidates
 from beam_jobs.corpus.search_plan import Lists, search_corpus
 from beam_jobs.index_step import Answers, IndexStep, answer_map
@@ -194,7 +194,7 @@ def _say_unfilled(session: Session, config: MineConfig, counts: Mapping[str, byt
     """A quota that a miner cannot fill is said; one of which it gives nothing at all is a fault."""
     for name, quota in config.quotas.items():
         have = sum(int.from_bytes(value, "little") for key, value in counts.items() if key.split(" ")[0] == name)
-        if not have and (name != HardRounds.name or stored_rounds(session.workspace)):
+        if not have and (name != HardRounds.name or counting_rounds(session.workspace, config.hard_rounds)):
             raise ConfigurationError(
                 f"the quota of {name} is {quota} pairs, and it finds none in this corpus: widen its windows or caps, "
                 "or take it out of mine_pairs.miners."
