@@ -77,3 +77,21 @@ def test_a_job_that_its_stage_no_longer_has_goes_at_the_end_of_a_whole_run(works
     clean(workspace, set(), complete=True)
     assert workspace.committed("annotate_images.texts") == set()
     assert files(workspace) == set()
+
+
+def test_an_index_of_the_search_stays_while_a_manifest_in_force_names_it(workspace):
+    keys = []
+    for key in "ab":
+        writer = ShardWriter(workspace, "mine_pairs.index.image", key * 32)
+        writer.notes["file"] = f"_work/search/image/part-{key}.faiss"
+        workspace.folder.create(writer.notes["file"], b"index")
+        keys.append(writer.commit().key)
+    workspace.folder.create("_work/search/text/part-c.faiss", b"of no manifest")
+    workspace.set_in_force("mine_pairs.index.image", keys[1:], "basis")
+    clean(workspace, set(), complete=False)
+    assert workspace.folder.list("_work/search/image") == ["part-b.faiss"]
+    assert workspace.folder.list("_work/search/text") == []
+    workspace.set_in_force("mine_pairs", [], "basis")
+    workspace.end_force("mine_pairs.index.image")
+    clean(workspace, set(), complete=True)
+    assert workspace.folder.list("_work/search/image") == []
