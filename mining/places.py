@@ -73,8 +73,8 @@ class PlaceRecord:
 class ImageFacts:
     """The columns of a row of `annotations` that pairing reads, and the image's own opt-out signals.
 
-    `phash` is the 64-bit perceptual hash as a number; `sketch` the bytes that `mining.sketches` compares; `removed`: the
-    reason for which the whole crawl does without the image, and a detail behind a blank.
+    `phash` is the 64-bit perceptual hash as a number; `sketch` the bytes that `mining.sketches` compares; `removed` is
+    the reason for which the whole crawl does without the image, and a detail behind a blank.
     """
 
     image_id: str
