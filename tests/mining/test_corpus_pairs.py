@@ -31,6 +31,7 @@ def place(name: str, page: str, **fields: Any) -> dict[str, Any]:
         "width": 400,
         "height": 300,
         "label": None,
+        "generated": None,
         "own_page_id": None,
         "page_title": page,
         "language": "en",
