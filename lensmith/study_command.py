@@ -33,6 +33,12 @@ def study_command(
             show_default="none",
         ),
     ] = None,
+    leave_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out", help="With --by mining: also runs of what is left without each miner.", show_default="no"
+        ),
+    ] = False,
     windows: Annotated[int, typer.Option("--windows", help="Windows of a column of numbers, by quantiles.")] = 4,
     runs: Annotated[
         Path | None,
@@ -77,6 +83,7 @@ def study_command(
     options = StudyOptions(
         fractions=_shares(fractions),
         by=by,
+        leave_out=leave_out,
         windows=windows,
         named=_named(runs) if runs else None,
         subsets=_subsets(subset or ()),

@@ -85,6 +85,26 @@ def test_a_run_for_each_value_and_one_of_all(dataset, settings, tmp_path):
     assert runs[0].config.data.texts.only == {"method": ["copy"]}
 
 
+def test_a_run_for_each_miner_and_what_is_left_without_it(tmp_path, settings):
+    images, rows = colour_task(np.random.default_rng(0))
+    for number, row in enumerate(rows):
+        row["mining"] = ("near", "far+near", "far")[number % 3]
+    write_dataset(tmp_path / "set", images, rows)
+    data = opened(tmp_path / "set", tmp_path)
+    runs = column_runs(settings, data, "mining", 4, leave_out=True)
+    assert {one.name: counted(data, one).triplets for one in runs} == {
+        "far": 120,
+        "near": 120,
+        "all but far": 120,
+        "all but near": 120,
+        "all": 180,
+    }
+    with pytest.raises(ConfigurationError, match="--leave-out goes with --by mining"):
+        column_runs(settings, data, "verdict", 4, leave_out=True)
+    with pytest.raises(ConfigurationError, match="--leave-out goes with --by mining"):
+        StudyOptions(leave_out=True).check()
+
+
 def test_windows_of_numbers_part_the_rows(dataset, settings, tmp_path):
     data = opened(dataset, tmp_path)
     runs = column_runs(settings, data, "visual_similarity", 4)

@@ -97,9 +97,15 @@ def _check_texts(path: Location, schema: pa.Schema, config: TextsConfig) -> None
 
 
 def matching(column: pa.ChunkedArray, name: str, wanted: Any) -> Mask:
-    """Which rows have what is wanted: one of a list, the value itself, or a number within {min, max}."""
+    """Which rows have what is wanted: one of a list, the value itself, a number within {min, max}; of names joined by
+    "+" (`mining`) one of {names}, or any but those of {without}."""
+    if isinstance(wanted, Mapping) and set(wanted) in ({"names"}, {"without"}):
+        return _named(column, name, wanted)
     if isinstance(wanted, Mapping) and (unknown := set(wanted) - {"min", "max"}):
-        raise ConfigurationError(f"data.where.{name} has {min(map(str, unknown))!r}: a window has min and max.")
+        raise ConfigurationError(
+            f"data.where.{name} has {min(map(str, unknown))!r}: a window has min and max, names joined by + are chosen "
+            "by names or without."
+        )
     values = wanted if isinstance(wanted, list) else [wanted]
     if pa.types.is_null(column.type):
         return np.full(len(column), None in values)
@@ -116,6 +122,17 @@ def matching(column: pa.ChunkedArray, name: str, wanted: Any) -> Mask:
             f"data.where.{name} is {wanted!r}, which cannot be compared with the column ({column.type})."
         ) from error
     return np.asarray(mask, dtype=bool)
+
+
+def _named(column: pa.ChunkedArray, name: str, wanted: Mapping[str, Any]) -> Mask:
+    """Rows with one of some names, or rows that still have a name when some are taken away."""
+    ((kind, given),) = wanted.items()
+    if not isinstance(given, list) or not (pa.types.is_string(column.type) or pa.types.is_null(column.type)):
+        raise ConfigurationError(f"data.where.{name}.{kind} must be a list of names, of a column of texts.")
+    names = frozenset(given)
+    distinct = {one: frozenset(one.split("+")) for one in column.unique().to_pylist() if one}
+    fits = {one: bool(found & names if kind == "names" else found - names) for one, found in distinct.items()}
+    return np.fromiter((fits.get(one, False) for one in column.to_pylist()), bool, len(column))
 
 
 def _bound(value: Any, kind: pa.DataType) -> pa.Scalar:

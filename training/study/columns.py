@@ -20,19 +20,28 @@ from training.study.runs import ALL, StudyRun, changed_run
 MOST = 24
 NONE = "(none)"
 _TEXTS = "instructions"
+#: Names of several miners may stand in it, joined by +.
+MINING = "mining"
 
 
-def column_runs(settings: Mapping[str, Any], opened: OpenDataset, column: str, windows: int) -> list[StudyRun]:
+def column_runs(
+    settings: Mapping[str, Any], opened: OpenDataset, column: str, windows: int, leave_out: bool = False
+) -> list[StudyRun]:
     """A run for each value of a column, the most frequent first, or for each of `windows` windows of its numbers; and
-    one of all rows.
+    one of all rows. Of `mining` each miner is a value, alone or among others; with `leave_out` there is also a run of
+    what is left without each.
 
     Raises ConfigurationError for an unknown column, one of lists, one with fewer than two values or more than `MOST`.
     """
+    if leave_out and column != MINING:
+        raise ConfigurationError(f"--leave-out goes with --by {MINING}: it leaves out what one miner alone found.")
     table, key = _table(settings, opened, column)
     values = list(_texts_values(table, key) if key else _values(table, column))
     numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
     counts = Counter(values)
-    if numbers and len(numbers) == len([one for one in values if one is not None]) and len(set(numbers)) > windows:
+    if column == MINING:
+        changes = _miners(counts, leave_out)
+    elif numbers and len(numbers) == len([one for one in values if one is not None]) and len(set(numbers)) > windows:
         changes = _windows(column, np.array(numbers, np.float64), windows)
     else:
         changes = _each(column, key, counts)
@@ -67,7 +76,8 @@ def _values(table: TripletTable, column: str) -> Iterator[Any]:
             raise ConfigurationError(
                 f"--by {column}: the column holds {found.type}, and runs are made by texts, numbers and truth values."
             )
-        yield from found.to_pylist()
+        for value in found.to_pylist():
+            yield from value.split("+") if column == MINING and value else (value,)
 
 
 def _texts_values(table: TripletTable, key: str) -> Iterator[Any]:
@@ -93,6 +103,15 @@ def _each(column: str, key: str | None, counts: Counter[Any]) -> dict[str, dict[
         # Values of texts are compared as they are written.
         wanted = {"texts": {"only": {key: [str(value)]}}} if key else {"where": {column: [value]}}
         found[f"{column} {name}" if name == ALL or name in found else name] = wanted
+    return found
+
+
+def _miners(counts: Counter[Any], leave_out: bool) -> dict[str, dict[str, Any]]:
+    """A run for each miner's pairs, and for those that are left without it."""
+    names = sorted((one for one in counts if one), key=lambda one: (-counts[one], one))
+    found: dict[str, dict[str, Any]] = {name: {"where": {MINING: {"names": [name]}}} for name in names}
+    if leave_out and len(names) > 1:
+        found |= {f"{ALL} but {name}": {"where": {MINING: {"without": [name]}}} for name in names}
     return found
 
 

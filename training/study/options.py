@@ -21,6 +21,8 @@ class StudyOptions:
     fractions: tuple[float, ...] = ()
     #: A column of the triplets, or `instructions.KEY`: a run for each of its values, or window of values.
     by: str | None = None
+    #: With `by` mining: runs of what is left without each miner as well.
+    leave_out: bool = False
     #: Windows into which a column of numbers is cut, by quantiles.
     windows: int = 4
     #: Runs by name: what each changes of the training's settings.
@@ -52,6 +54,8 @@ class StudyOptions:
             )
         if self.named is not None and not self.named:
             raise ConfigurationError("the file of --runs names no run: it holds {runs: {NAME: {data: {...}}}}.")
+        if self.leave_out and not self.by:
+            raise ConfigurationError("--leave-out goes with --by mining.")
         if self.equal and not (self.by or self.named):
             raise ConfigurationError("--equal cuts runs to one size, which fractions are not meant to have: add --by.")
         for share in self.fractions:

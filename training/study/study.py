@@ -97,7 +97,7 @@ def plan(dataset: Location, settings: Mapping[str, Any], options: StudyOptions, 
     data = train_config(settings).data
     opened = open_dataset(dataset, data.split, work, data.images)
     if options.by:
-        runs = column_runs(settings, opened, options.by, options.windows)
+        runs = column_runs(settings, opened, options.by, options.windows, options.leave_out)
     elif options.subsets:
         runs = subset_runs(settings, opened, options.subsets, options.randoms, work / SUBSETS)
     elif options.named is not None:

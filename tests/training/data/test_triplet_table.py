@@ -91,6 +91,20 @@ def test_where(tmp_path, where, kept):
     assert one.counts().kept == len(list(kept))
 
 
+def test_names_that_are_joined(tmp_path):
+    rows = [row(number, mining=("near", "far+near", None)[number % 3]) for number in range(12)]
+
+    def kept(wanted):
+        return [int(one.row_id[1:]) for one in table(tmp_path, rows, (12,), where={"mining": wanted}).all_rows()]
+
+    assert kept({"names": ["far"]}) == [1, 4, 7, 10]
+    assert kept({"names": ["near"]}) == [0, 1, 3, 4, 6, 7, 9, 10]
+    assert kept({"without": ["near"]}) == [1, 4, 7, 10]
+    for wrong in ({"names": "near"}, {"names": ["near"], "min": 1}):
+        with pytest.raises(ConfigurationError, match=r"data\.where\.mining"):
+            kept(wrong)
+
+
 def test_a_share_of_the_pages_by_their_names(tmp_path):
     rows = [row(number % 40, page_id=f"page {number}", triplet_id=f"t{number}") for number in range(2000)]
     taken = {
