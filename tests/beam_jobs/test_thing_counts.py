@@ -38,6 +38,7 @@ def mined(path):
 def eligible_row(page, number, text):
     return {
         "page_id": page,
+        "page_url": "http://site.example/page",
         "site": "site.example",
         "image_id": f"{number}" + "a" * 63,
         "position": number,
@@ -46,6 +47,8 @@ def eligible_row(page, number, text):
         "embedding": None,
         "sketch": b"\1",
         "phash": "0" * 16,
+        "width": 200,
+        "height": 100,
     }
 
 

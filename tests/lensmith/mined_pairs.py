@@ -42,7 +42,8 @@ def mined(path):
         sketch = np.random.default_rng(number).integers(-99, 99, 64).astype(np.int8).tobytes()
         place = {"page_id": page, "site": "site.example", "image_id": image_id, "position": number}
         seen = {"url": f"http://site.example/{number}.png", "sketch": sketch, "phash": f"{number:016x}"}
-        writer.row("eligible", {**place, **seen, "text": TEXTS[number]})
+        page_of = {"page_url": "http://site.example/page", "width": 200, "height": 100}
+        writer.row("eligible", {**place, **seen, **page_of, "text": TEXTS[number]})
     manifest = writer.commit()
     workspace.set_in_force("mine_pairs", [manifest.key], "basis")
     return workspace, [manifest]

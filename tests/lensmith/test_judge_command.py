@@ -64,7 +64,8 @@ def made(tmp_path_factory):
             address = f"https://site{page}.example/{number}.png"
             images.append({"image_id": names[-1], "url": address, "bytes": data, "source": "archive"})
             sketch = np.array([100, number * 10], np.int8).tobytes()
-            seen = {"page_id": page_id, "site": "x", "image_id": names[-1], "position": number, "url": address}
+            seen = {"page_id": page_id, "page_url": url, "site": "x", "image_id": names[-1], "position": number}
+            seen |= {"url": address, "width": 900, "height": 600}
             eligible.append(seen | {"text": f"text {page}.{number}", "sketch": sketch, "phash": "0" * 16})
             size = {"width": 900, "height": 600, "format": "PNG", "animated": False, "phash": "0" * 16, "flatness": 0.1}
             told = {"label": f"label {number}", "caption": f"caption {page}.{number}"}
