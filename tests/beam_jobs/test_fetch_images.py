@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -198,6 +199,15 @@ def test_new_archives_ask_for_new_addresses_only(crawl, make_picture, make_warc,
     assert {path.removeprefix(job.server.root) for path in job.fetched} == {"/0.png", "/1.png", "/2.png"}
 
 
+def descendants(pid):
+    """Processes below a process, as the kernel lists them."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found |= {int(one) for one in (task / "children").read_text().split()}
+    return sorted(found.union(*(descendants(one) for one in found)))
+
+
 def test_a_killed_run_leaves_no_fetcher_behind_and_the_next_one_asks_for_the_rest(crawl, make_picture):
     answers = {f"/{number}.png": Stored(make_picture(number)) for number in range(24)}
     job = crawl(answers, {"/page.html": imgs(*(f"{number}.png" for number in range(24)))})
@@ -212,10 +222,16 @@ def test_a_killed_run_leaves_no_fetcher_behind_and_the_next_one_asks_for_the_res
         time.sleep(0.01)
     assert process.poll() is None, (job.folder / "log.txt").read_text()
     # Time for the answers to reach the disk; those behind the tenth are held back.
-    time.sleep(1)
+    time.sleep(3)
+    children = descendants(process.pid)
+    assert children
     process.kill()
     process.wait()
-    time.sleep(2)
+    # On a busy machine a fetcher takes a while to see that its parent is gone.
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{one}").exists() for one in children):
+        assert time.monotonic() < deadline, "a fetcher was left behind"
+        time.sleep(0.1)
     before = job.server.asked()
     job.server.released.set()
     time.sleep(2)
