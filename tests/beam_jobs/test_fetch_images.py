@@ -222,7 +222,7 @@ def test_a_killed_run_leaves_no_fetcher_behind_and_the_next_one_asks_for_the_res
         time.sleep(0.01)
     assert process.poll() is None, (job.folder / "log.txt").read_text()
     # Time for the answers to reach the disk; those behind the tenth are held back.
-    time.sleep(3)
+    time.sleep(1)
     children = descendants(process.pid)
     assert children
     process.kill()
@@ -238,4 +238,8 @@ def test_a_killed_run_leaves_no_fetcher_behind_and_the_next_one_asks_for_the_res
     assert job.server.asked() == before
     job.run()
     assert len(set(job.server.asked()) & set(before)) <= QUICK["host_concurrency"]
-    assert len(job.fetched) == 24
+    # What the server held back when the run was killed may have timed out by then, which is stored as a failure.
+    lost = {f"{job.server.root}/{number}.png" for number in range(24)} - job.fetched.keys()
+    assert lost <= {job.server.root + path for path in before}
+    assert len(lost) <= QUICK["host_concurrency"]
+    assert all(job.reasons[one].startswith("error:") for one in lost)
