@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.chain_rows import ChainSpec, Place, advanced, borrower, image_ids_of
-from beam_jobs.image_places import places_in
+from beam_jobs.image_places import ImageSource
 from beam_jobs.index_step import Message, read_answers
 from beam_jobs.session import asker
 from beam_jobs.workspace import Workspace
@@ -98,13 +98,6 @@ class StoredStep:
 
 
 @dataclass(frozen=True)
-class ImageSource:
-    """The number of a shard that holds images, as places count them."""
-
-    number: int
-
-
-@dataclass(frozen=True)
 class ImagePlaces:
     """Where the images lie that the rows of a shard name."""
 
@@ -118,11 +111,7 @@ class ImagePlaces:
             for image_id in sorted(image_ids_of(self.spec.read(self.workspace, task.source))):
                 yield image_id, asker(task.number), b""
             return
-        seen: set[str] = set()
-        for image_id, place in places_in(self.workspace, task.number):
-            if image_id not in seen:
-                seen.add(image_id)
-                yield image_id, "", place.pack()
+        yield from task.messages(self.workspace)
 
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         """The first place."""

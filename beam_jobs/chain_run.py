@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from beam_jobs.answer_requests import AnswerJob
-from beam_jobs.chain_index import SHOWS_IMAGES, ImagePlaces, ImageSource, OwnersStep, StoredStep, StoreFiles, Wanted
+from beam_jobs.chain_index import SHOWS_IMAGES, ImagePlaces, OwnersStep, StoredStep, StoreFiles, Wanted
 from beam_jobs.chain_plan import VERSION, Budgets, Stores, packed_places, path_of, planned_shards, price_of
 from beam_jobs.chain_rows import ChainSpec, Place, borrower, write_plan
 from beam_jobs.choose_samples import chooses
-from beam_jobs.image_places import image_sources
+from beam_jobs.image_places import ImageSource, image_sources
 from beam_jobs.index_step import Answers
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs.extract_pages import EXTRACT_JOBS
+from beam_jobs.index_step import Message
 from beam_jobs.tables import batches
 from beam_jobs.workspace import Manifest, Workspace
 
@@ -55,6 +56,21 @@ def places_in(workspace: Workspace, number: int) -> Iterator[tuple[str, ImagePla
             for image_id in batch.column(0).to_pylist():
                 yield image_id, ImagePlace(number, index, row, 0)
                 row += 1
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The number of a shard that holds images, as places count them."""
+
+    number: int
+
+    def messages(self, workspace: Workspace) -> Iterator[Message]:
+        """What an index step is told of each of its images, once: the first place."""
+        seen: set[str] = set()
+        for image_id, place in places_in(workspace, self.number):
+            if image_id not in seen:
+                seen.add(image_id)
+                yield image_id, "", place.pack()
 
 
 class ImageReader:

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.chain_index import ImageSource
-from beam_jobs.image_places import ImagePlace, ImageReader, places_in
+from beam_jobs.image_places import ImagePlace, ImageReader, ImageSource
 from beam_jobs.index_step import Message, answer_map
 from beam_jobs.session import asker
 from beam_jobs.shard_job import Shard
@@ -74,11 +73,7 @@ class TrainImages:
     def messages(self, task: ImageSource | PublishedShard) -> Iterator[Message]:
         """Images with their places; images that a shard names."""
         if isinstance(task, ImageSource):
-            seen: set[str] = set()
-            for image_id, place in places_in(self.workspace, task.number):
-                if image_id not in seen:
-                    seen.add(image_id)
-                    yield image_id, "", place.pack()
+            yield from task.messages(self.workspace)
             return
         manifest = self.workspace.manifests(PUBLISHED_JOB, [task.key])[0]
         for row in rows(self.workspace, manifest, "assigned_images", ["image_id", "split"]):

@@ -11,6 +11,7 @@ from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Manifest, Workspace
 from mining.corpus_pairs import Place
+from schemas.tables import ELIGIBLE
 
 #: Name of the job that admits pages, whose manifests hold the corpus' images.
 PAGES_JOB = "mine_pairs.pages"
@@ -163,12 +164,6 @@ def rows_of_places(
     found: dict[str, Place] = {}
     for (number, file), at in sorted(located.items()):
         data = shards[number].manifest(workspace).files["eligible"][file]
-        for row_number, row in rows_at(workspace, data, list(at), _COLUMNS):
+        for row_number, row in rows_at(workspace, data, list(at), ELIGIBLE.schema.names):
             found[at[row_number]] = row
     return found
-
-
-_COLUMNS = [
-    "page_id", "page_url", "site", "image_id", "position", "url", "text", "embedding", "sketch", "phash", "width",
-    "height", "label", "generated", "own_page_id", "page_title", "language", "license", "opt_out", "crawl_date",
-]  # fmt: skip

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from beam_jobs.chain_index import ImageSource
 from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.search import JoinJob, lists_of
 from beam_jobs.corpus.search_plan import Lists
-from beam_jobs.image_places import ImagePlace, ImageReader, image_sources, places_in
+from beam_jobs.image_places import ImagePlace, ImageReader, ImageSource, image_sources
 from beam_jobs.index_step import Answers, Message, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
@@ -37,11 +36,7 @@ class ListedImages:
     def messages(self, task: ImageSource | tuple[int, Manifest]) -> Iterator[Message]:
         """Images with their places; images that a group's lists name."""
         if isinstance(task, ImageSource):
-            seen: set[str] = set()
-            for image_id, place in places_in(self.workspace, task.number):
-                if image_id not in seen:
-                    seen.add(image_id)
-                    yield image_id, "", place.pack()
+            yield from task.messages(self.workspace)
             return
         number, manifest = task
         wanted: set[str] = set()

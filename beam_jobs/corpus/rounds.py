@@ -10,9 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from beam_jobs.chain_index import ImageSource
 from beam_jobs.corpus.guided import PUBLISHED_JOB, EmbedJob, GuideModel, PublishedShard, RankJob, TrainImages
-from beam_jobs.image_places import image_sources
+from beam_jobs.image_places import ImageSource, image_sources
 from beam_jobs.index_step import Answers
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
