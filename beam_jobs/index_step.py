@@ -52,6 +52,10 @@ class Answers:
     weight: int = 0
 
 
+#: What an asker has that nobody answered.
+NO_ANSWERS = Answers(None, "none")
+
+
 def answers_folder(name: str, key: str) -> str:
     """The folder of one index step's answers."""
     return f"_work/index/{name}/{key}"

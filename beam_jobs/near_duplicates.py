@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows
@@ -28,7 +28,6 @@ from schemas.settings import settings_digest
 VERSION = "2"
 _COLUMNS = ["image_id", "phash", "width", "height", "sketch"]
 _HASH = struct.Struct(">IQ")
-_NONE = Answers(None, "none")
 #: Open images of one hash that a bucket sees at once, over all shards; a shard sends at least a few.
 _IN_BUCKET, _FROM_SHARD = 1024, 4
 
@@ -159,7 +158,7 @@ def run_near_duplicates(
     (`mining.near_duplicates.feature_duplicates_of`).
     """
     workspace = session.workspace
-    told = [] if usable is None else [usable.get(asker(number), _NONE) for number in range(len(annotated))]
+    told = [] if usable is None else [usable.get(asker(number), NO_ANSWERS) for number in range(len(annotated))]
     basis = basis_of(annotated, settings_digest(config), *(one.digest for one in told), VERSION)
     shards = [
         HashTask(LocateTask(one.stage, one.key, number), told[number] if told else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beam_jobs.image_places import ImagePlace, image_sources
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import asker
 from beam_jobs.tables import batches, rows, rows_at
@@ -225,4 +225,4 @@ def _packed_url(url: str) -> bytes:
 
 def none_if_missing(answers: Mapping[str, Answers], name: str) -> Answers:
     """The answers to an asker, empty ones if it has none."""
-    return answers.get(name, Answers(None, "none"))
+    return answers.get(name, NO_ANSWERS)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from beam_jobs.index_step import Answers, Message, answer_map, read_answers
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map, read_answers
 from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Manifest, Workspace
@@ -17,7 +17,6 @@ from schemas.tables import ELIGIBLE
 PAGES_JOB = "mine_pairs.pages"
 _VALUE = struct.Struct(">B16sIQ")
 _ROW = struct.Struct(">IHI")
-_NONE = Answers(None, "none")
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class PagesShard:
     number: int
     key: str
     digest: str = ""
-    first: Answers = _NONE
-    standing: Answers = _NONE
+    first: Answers = NO_ANSWERS
+    standing: Answers = NO_ANSWERS
 
     def manifest(self, workspace: Workspace) -> Manifest:
         """Its manifest."""
@@ -86,7 +85,7 @@ def corpus_images(session: Session, mined: Sequence[Manifest], basis: str) -> li
     standing = session.index(StandingPlaces(session.workspace), shards, basis)
     names = [asker(one.number) for one in shards]
     return [
-        replace(one, first=first.get(name, _NONE), standing=standing.get(name, _NONE))
+        replace(one, first=first.get(name, NO_ANSWERS), standing=standing.get(name, NO_ANSWERS))
         for one, name in zip(shards, names, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.search import JoinJob, lists_of
 from beam_jobs.corpus.search_plan import Lists
 from beam_jobs.image_places import ImagePlace, ImageReader, ImageSource, image_sources
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Message, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
@@ -22,7 +22,6 @@ from schemas.ids import canonical_json, digest
 from schemas.settings import settings_digest
 
 VERSION = "1"
-_NONE = Answers(None, "none")
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def find_instances(session: Session, lists: Lists, config: MineConfig) -> list[M
     job = InstancesJob(workspace, config)
     planned = []
     for number, joined in enumerate(lists.joined):
-        told = places.get(asker(number), _NONE)
+        told = places.get(asker(number), NO_ANSWERS)
         parts = (joined.key, joined.digest, told.digest, settings_digest(config.instances))
         key = session.shard_key(job.stage, VERSION, *parts)
         planned.append(Shard(key, {"joined": joined.key, "places": told}))

@@ -13,7 +13,7 @@ import numpy as np
 
 from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.images import PagesShard, standing_places
-from beam_jobs.index_step import Answers, Message, answer_map, read_answers
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map, read_answers
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
@@ -30,7 +30,6 @@ VERSION = "1"
 #: More images than this meet under no key: it would say nothing of them, and one worker would have them all.
 MAX_MEMBERS = 5000
 _COUNT = struct.Struct("<I")
-_NONE = Answers(None, "none")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class MeetingTask:
 
     number: int
     key: str
-    shared: Answers = _NONE
+    shared: Answers = NO_ANSWERS
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def run_meetings(
     basis = basis_of(keys, settings)
     tasks = [MeetingTask(number, one.key) for number, one in enumerate(keys)]
     shared = session.index(MeetingCounts(workspace), tasks, basis)
-    tasks = [MeetingTask(one.number, one.key, shared.get(asker(one.number), _NONE)) for one in tasks]
+    tasks = [MeetingTask(one.number, one.key, shared.get(asker(one.number), NO_ANSWERS)) for one in tasks]
     met = session.index(Meetings(workspace, config), tasks, basis)
     last = MetJob(workspace)
-    answers = [met.get(asker(number), _NONE) for number in range(len(keys))]
+    answers = [met.get(asker(number), NO_ANSWERS) for number in range(len(keys))]
     return session.shards(
         last,
         [

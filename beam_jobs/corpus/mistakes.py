@@ -13,7 +13,7 @@ from beam_jobs.corpus.compose import Source
 from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.images import Asking, CorpusPlaces, PagesShard, rows_of_places
 from beam_jobs.corpus.rounds import Round
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Message, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
@@ -27,7 +27,6 @@ from schemas.ids import digest
 from schemas.settings import settings_digest
 
 VERSION = "1"
-_NONE = Answers(None, "none")
 #: Rounds count backwards, so that the latest comes first among sorted values.
 _LATEST = struct.Struct(">H")
 _IMAGE, _PLACE = 32, 10
@@ -142,7 +141,7 @@ def find_mistakes(
     settings = digest(settings_digest(config.hard_rounds), settings_digest(config.hard_negatives), *bounds)
     planned = []
     for one, (own, manifest) in zip(asking, rankings, strict=True):
-        located = places.get(asker(one.number), _NONE)
+        located = places.get(asker(one.number), NO_ANSWERS)
         key = session.shard_key(
             job.stage, VERSION, manifest.key, manifest.digest, own.title, located.digest, basis, settings
         )

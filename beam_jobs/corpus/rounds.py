@@ -12,7 +12,7 @@ from typing import Any
 
 from beam_jobs.corpus.guided import PUBLISHED_JOB, EmbedJob, GuideModel, PublishedShard, RankJob, TrainImages
 from beam_jobs.image_places import ImageSource, image_sources
-from beam_jobs.index_step import Answers
+from beam_jobs.index_step import NO_ANSWERS
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, Workspace, basis_of
@@ -22,7 +22,6 @@ from schemas.ids import canonical_json, digest
 
 VERSION = "1"
 _ROUNDS = "_work/hard_rounds.json"
-_NONE = Answers(None, "none")
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _new_round(session: Session, guide: GuideModel, config: HardRoundsConfig, nu
     embed = EmbedJob(workspace, guide, share)
     planned = []
     for place, one in enumerate(published):
-        told = images.get(asker(place), _NONE)
+        told = images.get(asker(place), NO_ANSWERS)
         key = session.shard_key(embed.stage, VERSION, one.digest, told.digest, guide.digest, str(share))
         planned.append(Shard(key, {"published": one.key, "images": told}))
     session.progress.say(f"hard_rounds: round {number}, a {guide.name} model answers the train split.")

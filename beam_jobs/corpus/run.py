@@ -22,7 +22,7 @@ from beam_jobs.corpus.publish_pairs import ChosenPairs
 from beam_jobs.corpus.rounds import counting_rounds, run_rounds
 from beam_jobs.corpus.score import score_candidates
 from beam_jobs.corpus.search_plan import Lists, search_corpus
-from beam_jobs.index_step import Answers, IndexStep, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Answers, IndexStep, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.workspace import Manifest, basis_of
@@ -34,8 +34,6 @@ from mining.miners.make import final_window, meeting_miners, neighbour_miners, w
 from schemas.errors import ConfigurationError
 from schemas.ids import digest
 from schemas.settings import settings_digest
-
-_NONE = Answers(None, "none")
 
 
 def run_corpus(
@@ -108,7 +106,7 @@ def _compose(
     job = ComposeJob(session.workspace, config, tuple(shards))
     planned = []
     for one, manifest in zip(asking, found, strict=True):
-        located = places.get(asker(one.number), _NONE)
+        located = places.get(asker(one.number), NO_ANSWERS)
         parts = (manifest.digest, located.digest, basis, settings_digest(config.hard_negatives))
         windows = tuple(f"{name} {final_window(name, config)}" for name in config.miners)
         bounds = (str(config.near_duplicate_bits), str(config.near_duplicate_similarity))
@@ -169,7 +167,7 @@ def _known(
 
 def _told(source: Source, step: str, answers: Mapping[str, Answers]) -> Source:
     """A source with its answers of one more step."""
-    return replace(source, known=(*source.known, (step, answers.get(asker(source.number), _NONE))))
+    return replace(source, known=(*source.known, (step, answers.get(asker(source.number), NO_ANSWERS))))
 
 
 def _quotas(
@@ -179,14 +177,14 @@ def _quotas(
     if not config.quotas:
         return {}
     workspace = session.workspace
-    counted = session.index(QuotaCounts(workspace, config, steps), sources, basis).get(QUOTA, _NONE)
+    counted = session.index(QuotaCounts(workspace, config, steps), sources, basis).get(QUOTA, NO_ANSWERS)
     counts = answer_map(workspace, counted.path)
     _say_unfilled(session, config, counts)
     ranges = quota_ranges(counts, config.quotas)
     if not ranges:
         return {}
     step = QuotaBoundary(workspace, config, ranges, steps)
-    limits = session.index(step, sources, digest(basis, counted.digest)).get(QUOTA, _NONE)
+    limits = session.index(step, sources, digest(basis, counted.digest)).get(QUOTA, NO_ANSWERS)
     return quota_limits(answer_map(workspace, limits.path))
 
 

@@ -12,7 +12,7 @@ from beam_jobs.corpus.compose import Source
 from beam_jobs.corpus.images import PAGES_JOB, PagesShard
 from beam_jobs.corpus.places import read_places
 from beam_jobs.corpus.search import lists_of
-from beam_jobs.index_step import Answers, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
@@ -30,7 +30,6 @@ from schemas.settings import settings_digest
 
 VERSION = "1"
 _COUNT = struct.Struct("<I")
-_NONE = Answers(None, "none")
 #: Pairs whose texts are embedded together.
 _BLOCK = 1024
 
@@ -135,7 +134,7 @@ def score_candidates(
     job = ScoreJob(session.workspace, config, models, tuple(shards))
     planned = []
     for one in sources:
-        told = [answers.get(asker(one.number), _NONE) for answers in (things, hubs)]
+        told = [answers.get(asker(one.number), NO_ANSWERS) for answers in (things, hubs)]
         key = session.shard_key(job.stage, VERSION, one.job, one.key, one.digest, *(t.digest for t in told), settings)
         planned.append(Shard(key, {"source": one, "things": told[0], "hubs": told[1]}))
     scored = session.shards(job, planned)
