@@ -12,6 +12,7 @@ import numpy as np
 
 from evaluation.embeddings import shown
 from evaluation.task import IntArray
+from schemas.csv_fields import field_limit
 from schemas.errors import ConfigurationError
 
 _NAMES = {str: "a string", int: "an integer", list: "a list", dict: "an object"}
@@ -97,12 +98,13 @@ def labelled_lines(path: Path) -> list[tuple[str, int]]:
 
 def csv_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV file that has these columns."""
-    csv.field_size_limit(1 << 30)
-    reader = csv.DictReader(read_text(path).splitlines())
-    missing = [one for one in columns if one not in (reader.fieldnames or ())]
-    if missing:
-        raise ConfigurationError(f"{path} has no column {shown(missing)}: the columns are {', '.join(columns)}.")
-    rows = list(reader)
+    text = read_text(path)
+    with field_limit(len(text) + 1):
+        reader = csv.DictReader(text.splitlines())
+        missing = [one for one in columns if one not in (reader.fieldnames or ())]
+        if missing:
+            raise ConfigurationError(f"{path} has no column {shown(missing)}: the columns are {', '.join(columns)}.")
+        rows = list(reader)
     short = [str(number) for number, row in enumerate(rows) if any(row[one] is None for one in columns)]
     if short:
         raise ConfigurationError(f"{path}: rows that are cut short: {shown(short)}.")

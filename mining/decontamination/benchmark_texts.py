@@ -8,10 +8,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from schemas.csv_fields import field_limit
+
 #: Ends of the names of files that are read for texts.
 ENDS = (".txt", ".json", ".jsonl", ".csv", ".tsv")
 #: Fewest words of a sentence: names, paths and ids have fewer.
 _FEWEST_WORDS = 3
+#: Characters of a longer cell are a file whose quotes do not close.
+_LONGEST_FIELD = 1 << 17
 
 
 class UnreadableTextsError(ValueError):
@@ -48,7 +52,9 @@ def _strings(name: str, text: str) -> Iterator[str]:
             if line.strip():
                 yield from _values(json.loads(line))
     elif name.endswith((".csv", ".tsv")):
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith(".tsv") else ","):
+        with field_limit(_LONGEST_FIELD):
+            table = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t" if name.endswith(".tsv") else ","))
+        for row in table:
             yield from row
     else:
         yield from text.splitlines()
