@@ -11,29 +11,35 @@ other, each in a process of its own, on one thread; index steps exchange their m
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from beam_jobs.corpus.run import run_corpus
 from beam_jobs.session import Session
 from beam_jobs.workspace import Workspace
 from benchmarks.bounded_engine import BoundedEngine, Taken
-from benchmarks.made_corpus import Features, features_of_run, made_features, write_corpus, written_corpus
+from benchmarks.made_corpus import Features, features_of_run, made_features, mine_pages, write_corpus
 from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
 
 _QUICK = (300, 1500)
-#: What is paired by images' features alone; entities, instances and versions have benchmarks of their own sizes.
-_MINERS = ("groups_of_six", "neighbours", "mid_rank")
+#: All that need no files of images, which a made corpus has not: `instances` has a benchmark of its own, and
+#: `hard_rounds` takes a model's rankings.
+MINERS = ("co_occurrence", "groups_of_six", "neighbours", "mid_rank", "entities", "versions")
 
 
-def config_of(exact_up_to: int | None, images_per_part: int | None) -> MineConfig:
-    """All miners of neighbours with their defaults, under caps and a quota."""
+def config_of(
+    exact_up_to: int | None = None, images_per_part: int | None = None, miners: Sequence[str] = MINERS
+) -> MineConfig:
+    """The miners with their defaults, under caps and a quota."""
     search = {"exact_up_to": exact_up_to, "images_per_part": images_per_part}
     given = {name: value for name, value in search.items() if value is not None}
-    settings = {"miners": _MINERS, "caps": {"query": 10, "target": 20, "site": 100_000}, "search": given}
-    return MineConfig.model_validate(settings)
+    caps = {"query": 10, "target": 20, "cluster": 1_000_000, "site": 100_000}
+    return MineConfig.model_validate(
+        {"miners": list(miners), "quotas": {miners[-1]: 10_000_000}, "caps": caps, "search": given}
+    )
 
 
 def measure(
@@ -44,13 +50,16 @@ def measure(
     workspace = Workspace(str(folder / "out"))
     engine = BoundedEngine(folder, profile=profile)
 
+    keys = folder / "keys.json"
+
     def make() -> tuple[int, int, int]:
-        write_corpus(workspace, real, pages, images, max(10, min(5000, pages // 4)))
+        keys.write_text(json.dumps(write_corpus(workspace, real, pages, images, max(10, min(5000, pages // 4)))))
         return 1, 0, 0
 
     engine.measured("make", make)
     session = Session(workspace, engine)
-    mined = run_corpus(session, (), written_corpus(workspace), config, AnnotateConfig())
+    made_corpus = mine_pages(session, json.loads(keys.read_text()), config)
+    mined = run_corpus(session, made_corpus.extracted, made_corpus.pages, config, AnnotateConfig(threads=1))
     made = sum(one.counts.made["pair"] for one in mined)
     _check(workspace)
     return {**engine.found, "pairs": Taken(shards=made)}
@@ -93,9 +102,10 @@ def main() -> None:
     parser.add_argument("--images-per-part", type=int, help="as mine_pairs.search.images_per_part")
     parser.add_argument("--profile", type=Path, help="folder for profiles of each job (they slow it down)")
     parser.add_argument("--scratch", type=Path, help="folder for the tables, which are kept; default a temporary one")
+    parser.add_argument("--miners", default=",".join(MINERS), help="names, comma-separated")
     options = parser.parse_args()
     pages, images = _QUICK if options.quick else (options.pages, options.images)
-    config = config_of(options.exact_up_to, options.images_per_part)
+    config = config_of(options.exact_up_to, options.images_per_part, options.miners.split(","))
     real = features_of_run(options.run) if options.run else made_features()
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)

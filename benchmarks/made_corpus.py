@@ -1,14 +1,16 @@
-"""A corpus as the job `mine_pairs.pages` leaves it: side table `eligible`, its manifests in force, features like real
-ones.
+"""A corpus as the job `mine_pairs.pages` leaves it: side tables `eligible` and `candidates`, features like real ones.
 
 The features of a real run are repeated with noise of their own spectrum: a difference of two real vectors, scaled, is
 added, so that the directions in which images vary stay the directions in which images vary. How often a real image is
-repeated follows a power law, and so does on how many pages a made image stands.
+repeated follows a power law, and so does on how many pages a made image stands, and how many images have a name in
+their text. One image in five is one of four versions of a picture, on one page, told apart by a word of its file name;
+one page in ten states the other language in which it exists.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +18,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from beam_jobs.corpus.images import PAGES_JOB
+from beam_jobs.session import Session
+from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
-from beam_jobs.tables import rows
-from beam_jobs.workspace import Manifest, Workspace, basis_of
+from beam_jobs.tables import batches, rows
+from beam_jobs.workspace import Manifest, Workspace
+from mining.mine import mine_page, site_pools
+from mining.mine_config import MineConfig
+from mining.miners.make import page_miner
+from mining.places import EligibleImage, ImageFacts, PageRecord
 from mining.search.vectors import hash_bits
 from mining.sketches import SIZE, sketches
 from schemas.protocols import Float32Array
@@ -31,7 +40,18 @@ _REPEATS, _PAGES = -0.7, 3.0
 _NOISE = (0.15, 1.2)
 _TEXT = 384
 _SITES = 1000
+#: Names in texts and titles: the n-th is used for one n-th of what uses the first.
+_NAMES = 250_000
 _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+_EXTRACTED = "extract_pages"
+#: What tells the four versions of a picture apart, one line a kind.
+_VERSIONS = (
+    ("red", "green", "blue", "yellow"),
+    ("front", "back", "left", "right"),
+    ("spring", "summer", "autumn", "winter"),
+)
+_VERSIONED = 5
+_SYLLABLES = tuple(one + other for one in "bdfgklmnprstvz" for other in "aeiou")
 
 
 @dataclass(frozen=True)
@@ -78,26 +98,69 @@ def made_features(count: int = 1500) -> Features:
     return Features(vectors(SIZE), hashes, tuple(f"the text {one}" for one in range(count)), vectors(_TEXT))
 
 
-def write_corpus(workspace: Workspace, real: Features, pages: int, images: int, pages_per_shard: int) -> None:
-    """Write the tables of all shards and put them in force. Equal arguments give equal rows."""
+@dataclass(frozen=True)
+class MadeCorpus:
+    """Manifests of the shards of pages and of what stands for their extraction, in one order."""
+
+    extracted: tuple[Manifest, ...]
+    pages: tuple[Manifest, ...]
+
+
+@dataclass(frozen=True)
+class MadePages:
+    """Job `mine_pairs.pages` on made pages: their images are admitted as they are, `co_occurrence` mines each page."""
+
+    workspace: Workspace
+    config: MineConfig
+    stage: str = PAGES_JOB
+
+    def run(self, shard: Shard, writer: ShardWriter) -> None:
+        """Rows of `eligible`, and of `candidates` if `co_occurrence` is among the miners."""
+        made = self.workspace.manifests(_EXTRACTED, [shard.work])[0]
+        miner = page_miner(self.config)
+        pages: dict[str, tuple[PageRecord, list[EligibleImage]]] = {}
+        for row in rows(self.workspace, made, "eligible") if miner is not None else ():
+            page = PageRecord.from_row({**row, "url": row["page_url"], "title": row["page_title"]})
+            pages.setdefault(page.page_id, (page, []))[1].append(_eligible(row))
+        pools = site_pools(((page.site, images) for page, images in pages.values()), self.config)
+        for page, images in pages.values():
+            assert miner is not None
+            mine_page(page, images, pools.get(page.site), miner, self.config, writer)
+        for batch in batches(self.workspace, made.files.get("eligible", ()), rows=4096):
+            writer.columns("eligible", pa.Table.from_batches([batch]))
+
+
+def write_corpus(workspace: Workspace, real: Features, pages: int, images: int, pages_per_shard: int) -> list[str]:
+    """Write the tables of all shards; their keys. Equal arguments give equal rows."""
     bases, dice = _bases(real, images), np.random.default_rng(3)
     shown = np.minimum(dice.zipf(_PAGES, images), max(1, pages // 10))
-    places = dice.permutation(np.repeat(np.arange(images), shown))
-    on_page = np.sort(dice.integers(0, pages, len(places)))
-    manifests = []
-    for first in range(0, pages, pages_per_shard):
-        start, end = np.searchsorted(on_page, [first, first + pages_per_shard])
-        key = hashlib.sha256(f"made {first}".encode()).hexdigest()[:32]
-        writer = ShardWriter(workspace, PAGES_JOB, key)
+    places = np.repeat(np.arange(images), shown)
+    on_page = dice.integers(0, pages, len(places))
+    # Versions of a picture stand on one page, wherever else they stand.
+    first = np.cumsum(shown) - shown
+    versions = np.flatnonzero(_are_versions(np.arange(images)))
+    on_page[first[versions]] = on_page[first[versions - versions % 4]]
+    order = np.lexsort((dice.permutation(len(places)), on_page))
+    places, on_page = places[order], on_page[order]
+    keys = []
+    for begin in range(0, pages, pages_per_shard):
+        start, end = np.searchsorted(on_page, [begin, begin + pages_per_shard])
+        key = hashlib.sha256(f"made {begin}".encode()).hexdigest()[:32]
+        writer = ShardWriter(workspace, _EXTRACTED, key)
         for row in _rows(real, bases, on_page[start:end], places[start:end]):
             writer.row("eligible", row)
-        manifests.append(writer.commit())
-    workspace.set_in_force(PAGES_JOB, [one.key for one in manifests], basis_of(manifests))
+        for page in range(begin, min(begin + pages_per_shard, pages)):
+            writer.row("pages", _page_row(page))
+        keys.append(writer.commit().key)
+    return keys
 
 
-def written_corpus(workspace: Workspace) -> list[Manifest]:
-    """The manifests that `write_corpus` put in force."""
-    return workspace.manifests(PAGES_JOB, workspace.in_force(PAGES_JOB))
+def mine_pages(session: Session, keys: list[str], config: MineConfig) -> MadeCorpus:
+    """Run the job of single pages over what `write_corpus` wrote."""
+    job = MadePages(session.workspace, config)
+    extracted = session.workspace.manifests(_EXTRACTED, keys)
+    mined = session.shards(job, [Shard(session.shard_key(job.stage, "made", one), one) for one in keys])
+    return MadeCorpus(tuple(extracted), tuple(mined))
 
 
 def made_images(
@@ -114,7 +177,65 @@ def _bases(real: Features, images: int) -> npt.NDArray[np.int64]:
     """Of each image the real one that it is made of."""
     dice = np.random.default_rng(2)
     weights = np.arange(1, len(real.looks) + 1) ** _REPEATS
-    return dice.permutation(len(real.looks))[dice.choice(len(real.looks), images, p=weights / weights.sum())]
+    bases = dice.permutation(len(real.looks))[dice.choice(len(real.looks), images, p=weights / weights.sum())]
+    versions = np.flatnonzero(_are_versions(np.arange(images)))
+    bases[versions] = bases[versions - versions % 4]
+    return bases
+
+
+def _are_versions(images: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return images // 4 % _VERSIONED == 0
+
+
+def _address(site: str, image: int) -> str:
+    """Where an image lies: versions of a picture differ in one word."""
+    if image // 4 % _VERSIONED:
+        return f"http://{site}/pictures/{_name(image)}.jpg".lower().replace(" ", "-")
+    words = _VERSIONS[image // 4 % len(_VERSIONS)]
+    return f"http://{site}/pictures/{_name(image // 4)}-{words[image % 4]}.jpg".lower().replace(" ", "-")
+
+
+def _name(number: int) -> str:
+    """A made name of two words."""
+    digest = _hash("name", number)
+    words = ("".join(_SYLLABLES[one % len(_SYLLABLES)] for one in digest[first : first + 3]) for first in (0, 3))
+    return " ".join(word.capitalize() for word in words)
+
+
+def _named(kind: str, number: int) -> str:
+    """A name of which the n-th is used for one n-th of what uses the first."""
+    share = int.from_bytes(_hash(kind, number)[:6], "big") / (1 << 48)
+    return _name(int(_NAMES**share))
+
+
+def _site(page: int) -> str:
+    one, other = _hash("site", page // 20)[:2]
+    return f"site{one * other % _SITES}.example"
+
+
+def _page_address(page: int) -> str:
+    return f"http://{_site(page)}/{page}.html"
+
+
+def _page_row(page: int) -> dict[str, Any]:
+    """A row of `pages`: the first two pages of twenty are one page in two languages."""
+    twin = page - page % 20
+    both = [{"language": "en", "url": _page_address(twin)}, {"language": "de", "url": _page_address(twin + 1)}]
+    return {
+        "page_id": _hash("page", page).hex()[:32],
+        "url": _page_address(page),
+        "payload_digest": _hash("page", page).hex(),
+        "site": _site(page),
+        "alternates": both if page % 20 < 2 else None,
+    }
+
+
+def _eligible(row: dict[str, Any]) -> EligibleImage:
+    facts = ImageFacts(row["image_id"], row["width"], row["height"], int(row["phash"], 16), 0.0, row["sketch"])
+    vector = row["embedding"]
+    return EligibleImage(
+        row["position"], row["url"], facts, row["text"], None if vector is None else np.asarray(vector, np.float32)
+    )
 
 
 def _rows(
@@ -124,29 +245,30 @@ def _rows(
     distinct, places = np.unique(images, return_inverse=True)
     looks, hashes, texts = _noisy(real, bases[distinct], distinct)
     told: set[tuple[int, int]] = set()
-    for position, (page, image, place) in enumerate(zip(pages.tolist(), images.tolist(), places.tolist(), strict=True)):
+    on_page: Counter[int] = Counter()
+    for page, image, place in zip(pages.tolist(), images.tolist(), places.tolist(), strict=True):
         if (page, image) in told:
             continue
         told.add((page, image))
+        on_page[page] += 1
         # As on real pages, some four in ten images have a text that says something.
         text = int(bases[image] * 7 + image) % len(real.texts) if _hash("text", image)[0] < 102 else None
-        site = _hash("site", page // 20)[0] * _hash("site", page // 20)[1] % _SITES
         yield {
             "page_id": _hash("page", page).hex()[:32],
-            "page_url": f"http://site{site}.example/{page}.html",
-            "site": f"site{site}.example",
+            "page_url": _page_address(page),
+            "site": _site(page),
             "image_id": _hash("image", image).hex(),
-            "position": position,
-            "url": f"http://site{site}.example/pictures/{image}.jpg",
-            "text": None if text is None else f"{real.texts[text]} {image}",
+            "position": on_page[page] - 1,
+            "url": _address(_site(page), image),
+            "text": None if text is None else f"{real.texts[text]}, {_named('said', image)}",
             "embedding": None if text is None else texts[place],
             "sketch": looks[place].tobytes(),
             "phash": f"{hashes[place]:016x}",
             "width": 640 + image % 640,
             "height": 480,
             "label": None,
-            "page_title": f"Page {page}",
-            "language": "en",
+            "page_title": f"All of {_named('title', page)}",
+            "language": "de" if page % 20 == 1 else "en",
             "crawl_date": _WHEN,
         }
 

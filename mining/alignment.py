@@ -67,10 +67,15 @@ class TextAlignment:
 
     def scores(self, image: CorpusImage, phrases: Sequence[str]) -> Float64Array:
         """See `Alignment`."""
-        known = [text for text in (image.label, image.caption, image.text) if text]
-        if not known or not phrases:
+        # The vector of the own text came with the image.
+        own = None if image.embedding is None else np.asarray(image.embedding, np.float64)
+        known = [text for text in (image.label, image.caption, image.text if own is None else None) if text]
+        if not phrases or (own is None and not known):
             return np.zeros(len(phrases), np.float64)
-        about = self._vectors.of(known).astype(np.float64).sum(axis=0)
+        about = np.zeros(0) if own is None else own
+        if known:
+            said = self._vectors.of(known).astype(np.float64).sum(axis=0)
+            about = said if own is None else own + said
         about /= max(float(np.linalg.norm(about)), 1e-12)
         return np.asarray(np.round(self._vectors.of(phrases).astype(np.float64) @ about, DECIMALS), np.float64)
 

@@ -15,7 +15,7 @@ from beam_jobs.workspace import Workspace
 from mining.miners.interface import Found, NeighbourMiner, Neighbours
 from schemas.corpus_tables import FOUND
 
-VERSION = "2"
+VERSION = "3"
 #: Found pairs that are written together.
 _BLOCK = 4096
 

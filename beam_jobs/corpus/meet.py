@@ -26,7 +26,7 @@ from mining.miners.make import meeting_miner, meeting_miners
 from schemas.ids import canonical_json, digest
 from schemas.settings import settings_digest
 
-VERSION = "1"
+VERSION = "2"
 #: More images than this meet under no key: it would say nothing of them, and one worker would have them all.
 MAX_MEMBERS = 5000
 _COUNT = struct.Struct("<I")

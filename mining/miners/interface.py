@@ -115,7 +115,8 @@ class NeighbourMiner(Protocol):
     views: Mapping[str, int]
 
     def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[Found]:
-        """Pairs around one image, none twice. A view in which the image has no vector is not in `lists`.
+        """Pairs around one image; one that two views give may come twice. A view in which the image has no vector is
+        not in `lists`; that of its text may come in a call of its own, if another part of the corpus holds its place.
 
         Reports every neighbour that it looked at as a `candidate_pair`."""
 

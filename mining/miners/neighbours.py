@@ -61,12 +61,17 @@ class NeighboursMiner:
         self.views: Mapping[str, int] = dict.fromkeys(config.windows, config.k)
 
     def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[Found]:
-        """Pairs around one image. Reasons of `candidate_pair`: `outside_window`, `query_cap`, `in_another_view`."""
+        """Pairs around one image. Reasons of `candidate_pair`: `outside_window`, `query_cap`, `in_another_view`.
+
+        What the views of looks share is taken once. The text is chosen for by itself: the place that stands for it may
+        lie in another part of the corpus than the image, and how a corpus is cut must not decide."""
         taken: set[str] = set()
         for view in self._config.windows:
             near = lists.get(view)
             if near is None:
                 continue
+            if view == "text":
+                taken = set()
             window = self._windows[view]
             first, last = window.span(near.scores)
             inside = [(rank, near.ids[rank - 1], near.scores[rank - 1]) for rank in range(first + 1, last + 1)]

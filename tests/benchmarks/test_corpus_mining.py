@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from beam_jobs.index_step import Message, find_answers, read_answers
+from beam_jobs.session import Session
 from beam_jobs.tables import rows
 from beam_jobs.workspace import Workspace
 from benchmarks.bounded_engine import BoundedEngine, exchange
 from benchmarks.corpus_mining import config_of, measure
-from benchmarks.made_corpus import features_of_run, made_features, write_corpus, written_corpus
+from benchmarks.made_corpus import features_of_run, made_features, mine_pages, write_corpus
 
 _PAGES, _IMAGES = 40, 240
 
@@ -44,8 +45,9 @@ def test_many_parts_give_the_pairs_of_one(tmp_path: Path) -> None:
 
 def test_features_of_a_run_are_those_that_it_mined(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    write_corpus(workspace, made_features(60), _PAGES, _IMAGES, 100)
-    ids = {row["image_id"] for one in written_corpus(workspace) for row in rows(workspace, one, "eligible")}
+    keys = write_corpus(workspace, made_features(60), _PAGES, _IMAGES, 100)
+    corpus = mine_pages(Session(workspace, BoundedEngine(tmp_path)), keys, config_of())
+    ids = {row["image_id"] for one in corpus.pages for row in rows(workspace, one, "eligible")}
     assert len(ids) > 200
     real = features_of_run(str(tmp_path))
     assert len(real.looks) == len(real.hashes) == len(ids)
