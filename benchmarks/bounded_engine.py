@@ -97,6 +97,25 @@ class BoundedEngine:
             os._exit(status)
 
 
+class WallEngine:
+    """Beam's engine with a user's options; `found` holds the wall seconds of each label, and its shards."""
+
+    def __init__(self, beam: Sequence[str]) -> None:
+        from lensmith.engine import BeamEngine
+
+        self.found: dict[str, Taken] = {}
+        self._beam = BeamEngine(beam)
+        self.runner, self.workers = self._beam.runner, self._beam.workers
+
+    def run(self, label: str, transform: Any) -> None:
+        """See `Engine`."""
+        began = time.monotonic()
+        self._beam.run(label, transform)
+        shards = len(transform.shards if hasattr(transform, "shards") else transform.tasks)
+        self.found[label] = Taken(wall=time.monotonic() - began, shards=shards)
+        print(f"{label}: {self.found[label].wall:.1f} s", flush=True)
+
+
 def exchange(step: IndexStep, tasks: Sequence[Any], key: str, scratch: Path, buckets: int) -> tuple[int, int]:
     """An index step with one bucket in memory at a time; how many messages there were, and their bytes."""
     count = size = 0

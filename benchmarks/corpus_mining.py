@@ -1,17 +1,19 @@
 """How time and memory of mining over a whole corpus grow: every miner on a made corpus, on one of half the size too.
 
-    python -m benchmarks.corpus_mining [--pages 10000] [--images 100000] [--from RUN]
+    python -m benchmarks.corpus_mining [--pages 10000] [--images 100000] [--from RUN] [-- BEAM OPTIONS]
 
 The corpus is what `mine_pairs.pages` leaves (`benchmarks.made_corpus`): features of the images of RUN, an output folder
 of `lensmith run`, repeated with noise; without it, made ones of a like spectrum. Jobs and index steps run one after the
 other, each in a process of its own, on one thread; index steps exchange their messages through buckets on disk
-(`benchmarks.bounded_engine`). Processor seconds are what a busy machine moves least.
+(`benchmarks.bounded_engine`). Processor seconds are what a busy machine moves least. With Beam options all runs as a
+user's job does, on that runner, and the table has wall seconds alone; workers must be able to import `benchmarks`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from pathlib import Path
 from beam_jobs.corpus.run import run_corpus
 from beam_jobs.session import Session
 from beam_jobs.workspace import Workspace
-from benchmarks.bounded_engine import BoundedEngine, Taken
+from benchmarks.bounded_engine import BoundedEngine, Taken, WallEngine
 from benchmarks.made_corpus import Features, features_of_run, made_features, mine_pages, write_corpus
 from mining.annotation import AnnotateConfig
 from mining.mine_config import MineConfig
@@ -43,12 +45,19 @@ def config_of(
 
 
 def measure(
-    folder: Path, real: Features, pages: int, images: int, config: MineConfig, profile: Path | None = None
+    folder: Path,
+    real: Features,
+    pages: int,
+    images: int,
+    config: MineConfig,
+    profile: Path | None = None,
+    beam: Sequence[str] = (),
 ) -> Mapping[str, Taken]:
     """Make a corpus and mine it: what each job and index step took, and how many pairs there are (`pairs`)."""
     folder.mkdir(parents=True)
     workspace = Workspace(str(folder / "out"))
-    engine = BoundedEngine(folder, profile=profile)
+    bounded = BoundedEngine(folder, profile=profile)
+    engine = WallEngine(beam) if beam else bounded
 
     keys = folder / "keys.json"
 
@@ -56,7 +65,7 @@ def measure(
         keys.write_text(json.dumps(write_corpus(workspace, real, pages, images, max(10, min(5000, pages // 4)))))
         return 1, 0, 0
 
-    engine.measured("make", make)
+    bounded.measured("make", make)
     session = Session(workspace, engine)
     made_corpus = mine_pages(session, json.loads(keys.read_text()), config)
     mined = run_corpus(session, made_corpus.extracted, made_corpus.pages, config, AnnotateConfig(threads=1))
@@ -103,14 +112,17 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, help="folder for profiles of each job (they slow it down)")
     parser.add_argument("--scratch", type=Path, help="folder for the tables, which are kept; default a temporary one")
     parser.add_argument("--miners", default=",".join(MINERS), help="names, comma-separated")
-    options = parser.parse_args()
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    beam = words[split + 1 :]
+    options = parser.parse_args(words[:split])
     pages, images = _QUICK if options.quick else (options.pages, options.images)
     config = config_of(options.exact_up_to, options.images_per_part, options.miners.split(","))
     real = features_of_run(options.run) if options.run else made_features()
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
-        half = None if options.alone else measure(scratch / "half", real, pages // 2, images // 2, config)
-        whole = measure(scratch / "whole", real, pages, images, config, options.profile)
+        half = None if options.alone else measure(scratch / "half", real, pages // 2, images // 2, config, beam=beam)
+        whole = measure(scratch / "whole", real, pages, images, config, options.profile, beam)
     print(f"{pages} pages with {images} images of {len(real.looks)} real ones; peak of one process, Beam not loaded")
     print_table(whole, half)
 

@@ -93,3 +93,17 @@ def test_a_job_that_fails_says_which(tmp_path: Path, capfd: pytest.CaptureFixtur
     with pytest.raises(RuntimeError, match="the job ended"):
         BoundedEngine(tmp_path).measured("the job", work)
     assert "no such thing" in capfd.readouterr().err
+
+
+def test_a_runner_of_beam_gives_the_pairs_of_the_engine_of_benchmarks(tmp_path: Path) -> None:
+    real, config = made_features(60), config_of(miners=("co_occurrence", "versions"))
+    here = measure(tmp_path / "here", real, _PAGES, _IMAGES, config)
+    there = measure(tmp_path / "there", real, _PAGES, _IMAGES, config, beam=["--runner=DirectRunner"])
+    assert there["pairs"] == here["pairs"]
+    assert there["mine_pairs"].wall > 0
+    first, second = (
+        {row["pair_id"]: row for row in mined(Workspace(str(tmp_path / folder / "out")), "pairs")}
+        for folder in ("here", "there")
+    )
+    assert first == second
+    assert {"co_occurrence", "versions"} <= {row["mining"] for row in first.values()}
