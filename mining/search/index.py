@@ -29,7 +29,7 @@ _FLOAT32, _FLOAT16, _ROUNDING = 2.0**-12, 2.0**-11, 0.51 * 10**-DECIMALS
 #: Doubtful lists whose bounds lie in one step of this size are searched together.
 _STEP = 1 / 256
 #: Images that are searched at once, and numbers in a block of their products with cells.
-_BLOCK, _PRODUCTS = 1024, 1 << 22
+_BLOCK, _PRODUCTS = 1024, 1 << 20
 #: A neighbour as one number: how far its score lies below 1 in steps of the last decimal, then its place.
 _TOP, _PLACE_BITS, _NO_KEY = 10**DECIMALS, 40, np.iinfo(np.int64).max
 #: Queries with which the number of probed cells is chosen.
@@ -105,6 +105,9 @@ def nearest_cells(centroids: Float32Array, vectors: Float32Array, count: int) ->
     for first in range(0, len(vectors), block):
         products = (whole(vectors[first : first + block]) @ centroids.T).astype(np.int64)
         keys = products * -cells + np.arange(cells)
+        if count == 1:
+            found[first : first + block, 0] = keys.argmin(axis=1)
+            continue
         nearest = np.argpartition(keys, count - 1, axis=1)[:, :count] if count < cells else np.argsort(keys, axis=1)
         order = np.argsort(np.take_along_axis(keys, nearest, axis=1), axis=1)
         found[first : first + block] = np.take_along_axis(nearest, order, axis=1)

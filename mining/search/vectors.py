@@ -19,6 +19,8 @@ from schemas.protocols import Float32Array
 
 #: By Cauchy and Schwarz no partial sum of two such vectors' products passes 1.01 times its square.
 LENGTH = 4000.0
+#: Images whose neighbours' vectors are gathered at once: what a processor's cache holds is multiplied twice as fast.
+_GATHERED = 8
 
 VIEWS = ("image", "pattern", "text")
 
@@ -65,17 +67,22 @@ class ViewVectors:
         numbers as the columns `visual_similarity` and `text_similarity` have."""
         if isinstance(self.exact, SketchMatrix):
             assert isinstance(other.exact, SketchMatrix)
-            products = _products(self.exact.values[rows], other.exact.values[others]).astype(np.float64)
+            products = _products(self.exact.values, rows, other.exact.values, others).astype(np.float64)
             lengths = self.exact.lengths[rows][:, None] * other.exact.lengths[others]
             return np.round(products / np.where(lengths > 0, lengths, 1.0), DECIMALS)
         assert not isinstance(other.exact, SketchMatrix)
-        return np.round(_products(self.exact[rows], other.exact[others]), DECIMALS)
+        return np.round(_products(self.exact, rows, other.exact, others), DECIMALS)
 
 
-def _products(rows: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Inner products of rows (m, d) with others (m, k, d), (m, k)."""
-    products: npt.NDArray[Any] = np.matmul(others, rows[:, :, None])[:, :, 0]
-    return products
+def _products(
+    own: npt.NDArray[Any], rows: npt.NDArray[np.int64], other: npt.NDArray[Any], others: npt.NDArray[np.int64]
+) -> npt.NDArray[Any]:
+    """Inner products of rows (m) of vectors with `others` (m, k) of other vectors, (m, k)."""
+    found = np.empty(others.shape, own.dtype)
+    for first in range(0, len(rows), _GATHERED):
+        inside = slice(first, first + _GATHERED)
+        found[inside] = np.matmul(other[others[inside]], own[rows[inside]][:, :, None])[:, :, 0]
+    return found
 
 
 @dataclass(frozen=True)
