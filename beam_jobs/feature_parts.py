@@ -79,7 +79,7 @@ class FeatureGroup:
 
     def areas(self, workspace: Workspace) -> dict[str, int]:
         """Image id → pixels, of all images of the shards."""
-        found = {}
+        found: dict[str, int] = {}
         for shard in self.shards:
             for batch in batches(workspace, shard.files, ["image_id", "width", "height"]):
                 ids, widths, heights = (column.to_pylist() for column in batch.columns)

@@ -1,4 +1,4 @@
-"""Embedding duplicates over shards of annotations: the plain verdict, whatever the shards, their order and the parts."""
+"""Embedding duplicates over shards of annotations: the plain verdict, whatever the shards, their order and parts."""
 
 from __future__ import annotations
 
@@ -206,11 +206,10 @@ def test_planted_duplicates_are_found_in_cells(tmp_path):
     dice = np.random.default_rng(5)
     looks = dice.integers(-120, 120, (900, 48))
     looks[600:] = np.clip(looks[:300] + dice.integers(-4, 5, (300, 48)), -127, 127)
+    hashes = dice.integers(0, 2**63, 900).tolist()
     images = [
-        HashedImage(
-            ids.image_id(str(n).encode()), int(dice.integers(0, 2**63)), 900 - n, look.astype(np.int8).tobytes()
-        )
-        for n, look in enumerate(looks)
+        HashedImage(ids.image_id(str(n).encode()), hashes[n], 900 - n, look.tobytes())
+        for n, look in enumerate(looks.astype(np.int8))
     ]
     planted = {images[600 + n].image_id: images[n].image_id for n in range(300)}
     config = NearDuplicatesConfig(**BY_HASH, feature_similarity=0.98)
