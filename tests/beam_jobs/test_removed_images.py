@@ -117,13 +117,6 @@ def test_what_looks_the_same_to_the_features_leaves_one_survivor_whatever_the_ha
     assert not any(crawl.worked.values())
 
 
-def test_a_bound_on_features_that_says_nothing_is_refused(crawl):
-    for bound in (0, 1.5):
-        status, said = command(crawl, "mine-pairs", mine_pairs={"near_duplicates": {"feature_similarity": bound}})
-        assert status == 2
-        assert "feature_similarity" in said
-
-
 # Texts and images of a benchmark.
 
 #: The crawl's pictures are noise of one kind, whose features are near to one another: here hashes decide.
