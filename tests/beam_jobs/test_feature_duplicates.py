@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_annotations import InProcess, annotated
 from made_jobs import PlainEngine
-from test_near_duplicates import InProcess, annotated
 
 from beam_jobs import feature_duplicates
 from beam_jobs.feature_duplicates import run_feature_duplicates
