@@ -121,7 +121,9 @@ def run_mine(
         ]
 
     everything = partial(resolved, facts_tasks, basis)
-    removed = removed_images(session, annotated.images, everything, config, agent, settings)
+    models = models or AnnotateConfig()
+    made_by = settings_digest(models)
+    removed = removed_images(session, annotated.images, everything, config, agent, settings, made_by)
     if removed:
         told = canonical_json([[one.kind, one.source.job, one.source.key, one.answers] for one in removed])
         basis = digest(basis, told)
@@ -139,7 +141,7 @@ def run_mine(
         shards.append(Shard(key, {"task": task, "sets": shared.path}))
     mined = session.shards(job, shards)
     if config.whole_corpus:
-        mined = run_corpus(session, extracted, mined, config, models or AnnotateConfig(), guide)
+        mined = run_corpus(session, extracted, mined, config, models, guide)
     session.let_go("mine_pairs", [name for name in session.in_force if name.startswith("mine_pairs.")])
     return mined
 

@@ -1,4 +1,5 @@
-"""Index steps for near duplicates across the crawl: which images may have one, and the rounds that settle who survives.
+"""Index steps for near duplicates across the crawl by their hashes: which images may have one, and the rounds that
+settle who survives.
 
 First only hashes meet, eight bytes each, one for each hash, shard and band: what is near nothing, nearly every image,
 takes no further part. The others meet with their sketches in rounds (`mining.near_duplicate_rounds`).
@@ -154,10 +155,11 @@ def run_near_duplicates(
     (see `asker`), image id → id of the survivor (32 bytes) for its rejected images. A shard without any has no answers.
 
     `usable`: shard → answers whose keys are the images that take part, for only such shall survive in the place of
-    another; None is all. `feature_similarity` is not read here: lists of neighbours come from another search
-    (`mining.near_duplicates.feature_duplicates_of`).
+    another; None is all. Only hashes and sketches are compared here: whom features are near to is judged among the
+    survivors (`beam_jobs.feature_duplicates`).
     """
     workspace = session.workspace
+    config = config.model_copy(update={"feature_similarity": None})
     told = [] if usable is None else [usable.get(asker(number), NO_ANSWERS) for number in range(len(annotated))]
     basis = basis_of(annotated, settings_digest(config), *(one.digest for one in told), VERSION)
     shards = [

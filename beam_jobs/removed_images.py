@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.decontaminate import run_decontaminate
+from beam_jobs.feature_duplicates import run_feature_duplicates
+from beam_jobs.feature_parts import features_left
 from beam_jobs.index_step import Message
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.mining_index import FactsTask
@@ -60,10 +62,11 @@ def removed_images(
     config: MineConfig,
     agent: str,
     settings: str,
+    models: str,
 ) -> list[FactsTask]:
     """Shards that tell of the images that are removed. `annotated`: the shards of annotations; `known`: the shards of
     pages with the facts of their images, asked for where they are wanted; `settings`: digest of what decides on single
-    pages."""
+    pages; `models`: digest of what made the features."""
     tasks = []
     if config.near_duplicates is not None:
         shards = [LocateTask(one.stage, one.key, number) for number, one in enumerate(annotated)]
@@ -76,6 +79,11 @@ def removed_images(
             answers = found.get(asker(number))
             if answers is not None:
                 tasks.append(FactsTask("near_duplicates", one, answers.path))
+        bound = config.near_duplicates.feature_similarity
+        if bound is not None:
+            left = features_left(annotated, usable, found)
+            for group, answers in run_feature_duplicates(session, left, bound, config.search, models):
+                tasks.append(FactsTask("near_duplicates", group.source, answers.path))
     if config.decontaminate.files:
         digests = digests_of_files(config.decontaminate)
         matched = run_decontaminate(session, annotated, config.decontaminate, digests)

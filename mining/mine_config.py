@@ -258,11 +258,6 @@ class MineConfig(BaseModel):
                 raise ValueError(f"quotas names {name!r}, which is none of miners: {', '.join(self.miners)}")
             if quota < 1:
                 raise ValueError(f"the quota of {name} must be at least 1; leave the miner out of miners for none")
-        if self.near_duplicates is not None and self.near_duplicates.feature_similarity is not None:
-            raise ValueError(
-                "near_duplicates.feature_similarity is for callers of mining.near_duplicates, who bring lists of "
-                "neighbours: in a run leave it null, and lower visual_max of the miners"
-            )
         columns = [*_OWN_COLUMNS, *(column for score in self.scores for column in SCORE_COLUMNS[score])]
         check_columns(self.filter, columns)
         return self

@@ -6,8 +6,12 @@ of better rank is near it, and names the best of those; an image whose better ne
 survives. So survivors are the greedy maximal independent set by rank: no two of them are near, each rejected image is
 near the one it names, and no order of reading changes the verdict.
 
-`near_duplicates_of` is the plain form for images that fit into memory. `mining.near_duplicate_rounds` gives the same
-where images meet by keys.
+With a bound on features (`feature_similarity`) the survivors of the hashes are judged once more, by the same rule, of
+images whose features are near. So an image that its hash rejected names the survivor of its hashes, which may itself be
+named near another one by its features: each rejected image is near the one it names, and no two that are left are near.
+
+`near_duplicates_of` is the plain form for images that fit into memory, by which others are tested. Where images meet by
+keys `mining.near_duplicate_rounds` gives the same by hashes, `mining.feature_duplicate_rounds` by features.
 """
 
 from __future__ import annotations
@@ -49,10 +53,10 @@ class NearDuplicatesConfig(BaseModel):
     )
     feature_similarity: float | None = Field(
         default=None,
-        ge=-1,
+        gt=0,
         le=1,
-        description="embedding duplicates: images whose features' cosine is at least this are near duplicates too, "
-        "whatever their hashes; null: they are not",
+        description="embedding duplicates: of what hashes leave, images whose visual similarity is at least this are "
+        "near duplicates too, whatever their hashes; null: they are not",
     )
 
 
@@ -101,10 +105,22 @@ def near_duplicates_of(
     """Rejected image id → id of the survivor it is a near duplicate of. Images with one id are one image.
 
     `neighbours` are read if `feature_similarity` is set, in any order and direction; rows of other images are ignored.
+    """
+    known = {one.image_id: one for one in images}
+    rejected = _hash_duplicates_of(known.values(), config)
+    if config.feature_similarity is None:
+        return rejected
+    areas = {name: one.area for name, one in known.items() if name not in rejected}
+    return rejected | feature_duplicates_of(areas, neighbours, config.feature_similarity)
+
+
+def _hash_duplicates_of(images: Iterable[HashedImage], config: NearDuplicatesConfig) -> dict[str, str]:
+    """The verdict by hashes and sketches.
+
     Each survivor is compared once with the images of near hashes that no better one has claimed: time is about that of
     the hash search and the number of such comparisons.
     """
-    ranked = sorted({one.image_id: one for one in images}.values(), key=lambda one: one.rank)
+    ranked = sorted(images, key=lambda one: one.rank)
     groups = pairs_within(np.array([one.phash for one in ranked], np.uint64), config.distance)
     near_hashes = _near_hashes(groups)
     # The sort is stable: members of a hash stand in order of rank.
@@ -116,11 +132,10 @@ def near_duplicates_of(
         if edges[number + 1] - edges[number] > 1 or number in near_hashes
     }
     sketches = SketchRows([one.sketch for one in ranked] if config.similarity is not None else [])
-    linked = _linked(ranked, config, neighbours)
     claimed = np.full(len(ranked), -1, np.int64)
     for image in range(len(ranked)):
         own = int(groups.numbers[image])
-        if claimed[image] >= 0 or (own not in open_images and image not in linked):
+        if claimed[image] >= 0 or own not in open_images:
             continue
         for number in (own, *near_hashes.get(own, ())):
             left = open_images.get(number, claimed[:0])
@@ -129,9 +144,6 @@ def near_duplicates_of(
             if len(left) and config.similarity is not None:
                 left = left[sketches.alike(image, left, config.similarity)]
             claimed[left] = image
-        for other in linked.get(image, ()):
-            if claimed[other] < 0:
-                claimed[other] = image
     return {ranked[one].image_id: ranked[int(claimed[one])].image_id for one in np.flatnonzero(claimed >= 0)}
 
 
@@ -159,18 +171,3 @@ def _near_hashes(pairs: HashPairs) -> dict[int, list[int]]:
         near[one].append(other)
         near[other].append(one)
     return dict(near)
-
-
-def _linked(
-    ranked: Sequence[HashedImage], config: NearDuplicatesConfig, neighbours: Iterable[NeighbourRow]
-) -> dict[int, list[int]]:
-    """Number of an image → the worse ones that its features are too near to."""
-    if config.feature_similarity is None:
-        return {}
-    places = {one.image_id: place for place, one in enumerate(ranked)}
-    found: dict[int, set[int]] = defaultdict(set)
-    for one, other, score in neighbours:
-        if score >= config.feature_similarity and one in places and other in places and one != other:
-            better, worse = sorted((places[one], places[other]))
-            found[better].add(worse)
-    return {one: sorted(others) for one, others in found.items()}

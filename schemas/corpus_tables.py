@@ -30,6 +30,21 @@ NEIGHBOURS = Table(
     "nearest neighbours of each image in each view, sorted by image; of one part of the corpus, or of all",
 )
 
+NEAR_IMAGES = Table(
+    "near_images",
+    "_work/side/near_images",
+    1,
+    pa.schema(
+        [
+            field("rank", pa.binary(), "an image: 8 bytes that fall with its pixels, then its id", False),
+            field("of_part", pa.bool_(), "of the part that was searched, not of the one that asked", False),
+            field("near", pa.list_(pa.binary()), "better images near it, of the other part: ranks, sorted", False),
+            field("cut", pa.bool_(), "whether there are more of them", False),
+        ]
+    ),
+    "images that have a better one near them by their features, as one search of two parts for each other finds them",
+)
+
 FOUND = Table(
     "found",
     "_work/side/found",

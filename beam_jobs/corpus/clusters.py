@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.corpus.compose import Source
-from beam_jobs.corpus.groups import Group, group_columns
+from beam_jobs.corpus.groups import Group
 from beam_jobs.corpus.search_plan import sampled_vectors
 from beam_jobs.index_step import Message
 from beam_jobs.session import Session, asker
@@ -58,7 +58,7 @@ class Clusters:
             for image_id in sorted({row["target_image_id"] for row in found}):
                 yield image_id, asker(task.number), b""
             return
-        images = view_vectors(_VIEW, group_columns(self.workspace, task, [_VIEW]))
+        images = view_vectors(_VIEW, task.columns(self.workspace, [_VIEW]))
         with self.workspace.folder.open(self.trained) as source:
             cells = cells_of(source.read(), images)
         for image_id, cell in zip(images.ids, cells.tolist(), strict=True):

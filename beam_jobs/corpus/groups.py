@@ -1,9 +1,10 @@
-"""Groups of shards whose images make one part of the corpus: planned by size, read as columns of numbers."""
+"""Groups of shards whose images make one part of a corpus: planned by size, read as columns of numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,31 @@ from beam_jobs.workspace import Workspace
 from mining.search.vectors import ImageColumns
 from schemas.ids import digest
 from schemas.protocols import Float32Array
+
+
+class Part(Protocol):
+    """What is searched, and searched for, together; implementations are picklable dataclasses."""
+
+    @property
+    def number(self) -> int:
+        """Its place among the parts of the corpus."""
+
+    def digest(self, view: str) -> str:
+        """Digest of what its vectors of a view are made of."""
+
+    def columns(self, workspace: Workspace, views: Collection[str]) -> ImageColumns:
+        """Its images, each once, sorted by id; what no view needs is left empty."""
+
+
+class Weighed(Protocol):
+    """A shard of which it is known how many images it brings."""
+
+    @property
+    def weight(self) -> int:
+        """How many images it brings to its part."""
+
+
+_Shard = TypeVar("_Shard", bound=Weighed)
 
 
 @dataclass(frozen=True)
@@ -31,39 +57,45 @@ class Group:
         parts = [part for one, answers in zip(self.shards, known, strict=True) for part in (one.digest, answers.digest)]
         return digest("group", *parts)[:32]
 
+    def columns(self, workspace: Workspace, views: Collection[str]) -> ImageColumns:
+        """The images of the group: with sketches and hashes those that it searches for, with texts those whose standing
+        places lie in it."""
+        images, texts = SketchColumns(), _Texts()
+        for shard in self.shards:
+            files = shard.manifest(workspace).files.get("eligible", ())
+            if set(views) - {"text"}:
+                wanted = searched_images(workspace, shard)
+                for batch in batches(workspace, files, SketchColumns.read):
+                    images.add(batch, wanted)
+            if "text" in views:
+                standing = standing_places(workspace, shard)
+                for batch in batches(workspace, files, ["image_id", "page_id", "position", "embedding"]):
+                    texts.add(batch, standing)
+        return ImageColumns(*images.sorted(), *texts.sorted())
 
-def plan_groups(shards: Sequence[PagesShard], images_per_part: int) -> list[Group]:
+
+def packed(shards: Sequence[_Shard], images_per_part: int) -> list[tuple[_Shard, ...]]:
     """Shards packed in their order until a part is full: shards that come later change no part that is full."""
-    groups: list[list[PagesShard]] = [[]]
+    groups: list[list[_Shard]] = [[]]
     size = 0
     for one in shards:
-        if groups[-1] and size + one.first.weight > images_per_part:
+        if groups[-1] and size + one.weight > images_per_part:
             groups.append([])
             size = 0
         groups[-1].append(one)
-        size += one.first.weight
-    return [Group(number, tuple(members)) for number, members in enumerate(groups) if members]
+        size += one.weight
+    return [tuple(members) for members in groups if members]
 
 
-def group_columns(workspace: Workspace, group: Group, views: Collection[str]) -> ImageColumns:
-    """The images of a group, each once, sorted by id: with sketches and hashes those that the group searches for, with
-    texts those whose standing places lie in it. What no view needs is left empty."""
-    images, texts = _Columns(), _Texts()
-    for shard in group.shards:
-        files = shard.manifest(workspace).files.get("eligible", ())
-        if set(views) - {"text"}:
-            wanted = searched_images(workspace, shard)
-            for batch in batches(workspace, files, ["image_id", "sketch", "phash"]):
-                images.add(batch, wanted)
-        if "text" in views:
-            standing = standing_places(workspace, shard)
-            for batch in batches(workspace, files, ["image_id", "page_id", "position", "embedding"]):
-                texts.add(batch, standing)
-    return ImageColumns(*images.sorted(), *texts.sorted())
+def plan_groups(shards: Sequence[PagesShard], images_per_part: int) -> list[Group]:
+    """The parts of a corpus of admitted pages."""
+    return [Group(number, members) for number, members in enumerate(packed(shards, images_per_part))]
 
 
-class _Columns:
-    """Ids, sketches and hashes as they come, each image once."""
+class SketchColumns:
+    """Ids, sketches and hashes as they come in batches of the columns `read`, each image once."""
+
+    read = ("image_id", "sketch", "phash")
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[bytes, int]] = {}

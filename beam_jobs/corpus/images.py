@@ -29,6 +29,11 @@ class PagesShard:
     first: Answers = NO_ANSWERS
     standing: Answers = NO_ANSWERS
 
+    @property
+    def weight(self) -> int:
+        """How many images it searches for."""
+        return self.first.weight
+
     def manifest(self, workspace: Workspace) -> Manifest:
         """Its manifest."""
         return workspace.manifests(PAGES_JOB, [self.key])[0]

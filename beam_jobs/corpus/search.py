@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from beam_jobs.corpus.groups import Group, group_columns
+from beam_jobs.corpus.groups import Part
 from beam_jobs.corpus.lists import ListColumns, by_image, id_bytes, joined, lists_of
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter
@@ -54,7 +54,7 @@ class FillJob:
     def run(self, shard: Shard, writer: ShardWriter) -> None:
         """The file's name goes into the notes; it holds the shard's key, so that attempts cannot differ."""
         plan: ViewPlan = shard.work["plan"]
-        part = view_vectors(plan.view, group_columns(self.workspace, shard.work["group"], [plan.view]))
+        part = view_vectors(plan.view, shard.work["group"].columns(self.workspace, [plan.view]))
         assert plan.trained is not None
         stored = b""
         if len(part.ids):
@@ -89,8 +89,8 @@ class SearchJob:
             lengths, places, scores = search.places(block, plan.k)
             writer.columns("neighbours", ListColumns(block.ids, lengths, names[places], scores).table(plan.view))
 
-    def _vectors(self, group: Group, plan: ViewPlan) -> ViewVectors:
-        return view_vectors(plan.view, group_columns(self.workspace, group, [plan.view]))
+    def _vectors(self, part: Part, plan: ViewPlan) -> ViewVectors:
+        return view_vectors(plan.view, part.columns(self.workspace, [plan.view]))
 
 
 @dataclass(frozen=True)

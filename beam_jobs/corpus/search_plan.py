@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from beam_jobs.corpus.groups import Group, group_columns
+from beam_jobs.corpus.groups import Group, Part
 from beam_jobs.corpus.search import VERSION, FillJob, JoinJob, SearchJob, ViewPlan, lists_of, take_ids
 from beam_jobs.session import Session
 from beam_jobs.shard_job import Shard
@@ -63,7 +63,7 @@ class RecallJob:
                 found |= {name: views[plan.view] for name, views in lists if name in wanted and plan.view in views}
             exact: dict[str, list[Neighbours]] = {name: [] for name in queries.ids}
             for group in groups:
-                part = view_vectors(plan.view, group_columns(self.workspace, group, [plan.view]))
+                part = view_vectors(plan.view, group.columns(self.workspace, [plan.view]))
                 for name, near in zip(queries.ids, PartSearch(part).search(queries, plan.k), strict=True):
                     exact[name].append(near)
             ids = list(queries.ids)
@@ -71,11 +71,11 @@ class RecallJob:
             writer.notes[plan.view] = {"recall": round(share, 4), "images": len(ids)}
 
 
-def sampled_vectors(workspace: Workspace, groups: Sequence[Group], view: str, share: float) -> ViewVectors:
+def sampled_vectors(workspace: Workspace, groups: Sequence[Part], view: str, share: float) -> ViewVectors:
     """Vectors of a share of the corpus, chosen by id, sorted by it."""
     found = []
     for group in groups:
-        vectors = view_vectors(view, group_columns(workspace, group, [view]))
+        vectors = view_vectors(view, group.columns(workspace, [view]))
         found.append(take_ids(vectors, [one for one in vectors.ids if int(one[:13], 16) < share * 16**13]))
     return ViewVectors.joined(found)
 
@@ -106,10 +106,10 @@ def search_corpus(
                 "of the miners (last_rank of mid_rank, neighbours of instances; the score hubness takes 10), or mine a "
                 "larger corpus."
             )
-    plans = _plans(session, groups, views, config, models, images)
+    plans = plan_views(session, groups, views, config, models, images)
     searches: dict[int, list[Shard]] = {group.number: [] for group in groups}
     for plan in plans:
-        files = _filled(session, groups, plan, models) if plan.trained else {}
+        files = fill_parts(session, groups, plan, models) if plan.trained else {}
         for group in groups:
             for part in groups:
                 parts = (group.digest(plan.view), part.digest(plan.view), *plan.parts, models)
@@ -131,14 +131,17 @@ def search_corpus(
     return Lists(joined, scores, _recall(session, groups, plans, joined, config, images))
 
 
-def _plans(
+def plan_views(
     session: Session,
-    groups: Sequence[Group],
+    groups: Sequence[Part],
     views: Mapping[str, int],
     config: SearchConfig,
     models: str,
     images: int,
+    stage: str = TrainJob.stage,
 ) -> list[ViewPlan]:
+    """How each view is searched in a corpus of so many images, its index trained where it is not searched exactly.
+    `views`: view → k of the neighbours by which probes are chosen; `stage`: name of the job that trains."""
     plan = plan_index(images, config.exact_up_to, config.recall)
     if plan.exact:
         return [ViewPlan(view, k) for view, k in views.items()]
@@ -146,25 +149,27 @@ def _plans(
     shards = []
     for view, k in views.items():
         # Of the corpus no more than its order of size counts: additions use the index that is there.
-        key = session.shard_key(TrainJob.stage, VERSION, view, str(k), str(plan), str(config.sample), models)
+        key = session.shard_key(stage, VERSION, view, str(k), str(plan), str(config.sample), models)
         shards.append(Shard(key, {"view": view, "k": k, "plan": plan, "groups": tuple(groups), "share": share}))
-    trained = session.shards(TrainJob(session.workspace), shards)
+    trained = session.shards(TrainJob(session.workspace, stage), shards)
     return [
         ViewPlan(view, k, one.notes["file"], one.notes["probes"]) if one.notes["file"] else ViewPlan(view, k)
         for (view, k), one in zip(views.items(), trained, strict=True)
     ]
 
 
-def _filled(session: Session, groups: Sequence[Group], plan: ViewPlan, models: str) -> dict[int, str]:
-    """Number of a part → the file of its index."""
+def fill_parts(
+    session: Session, groups: Sequence[Part], plan: ViewPlan, models: str, stage: str = FillJob.stage
+) -> dict[int, str]:
+    """Number of a part → the file of its index, filled under the trained plan of a view."""
     shards = [
         Shard(
-            session.shard_key(FillJob.stage, VERSION, group.digest(plan.view), *plan.parts, models),
+            session.shard_key(stage, VERSION, group.digest(plan.view), *plan.parts, models),
             {"plan": plan, "group": group},
         )
         for group in groups
     ]
-    manifests = session.shards(FillJob(session.workspace, f"{FillJob.stage}.{plan.view}"), shards)
+    manifests = session.shards(FillJob(session.workspace, f"{stage}.{plan.view}"), shards)
     return {group.number: one.notes["file"] for group, one in zip(groups, manifests, strict=True)}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _FLOAT32, _FLOAT16, _ROUNDING = 2.0**-12, 2.0**-11, 0.51 * 10**-DECIMALS
 _STEP = 1 / 256
 #: Images that are searched at once, and numbers in a block of their products with cells.
 _BLOCK, _PRODUCTS = 1024, 1 << 20
+#: The same where all within a bound are found, which may be very many, and those that are scored at once.
+_NEAR_BLOCK, _SCORED = 256, 1 << 14
 #: A neighbour as one number: how far its score lies below 1 in steps of the last decimal, then its place.
 _TOP, _PLACE_BITS, _NO_KEY = 10**DECIMALS, 40, np.iinfo(np.int64).max
 #: Queries with which the number of probed cells is chosen.
@@ -171,9 +174,7 @@ class PartSearch:
                 found = self._block(queries.take(range(first, last)), k)
                 keys[first:last, : found.shape[1]] = found
         there = keys < _NO_KEY
-        flat = keys[there]
-        ranks = _TOP - (flat >> _PLACE_BITS)
-        return there.sum(axis=1), flat & ((1 << _PLACE_BITS) - 1), ranks / _TOP
+        return there.sum(axis=1), *_unpacked(keys[there])
 
     def _block(self, queries: ViewVectors, k: int) -> npt.NDArray[np.int64]:
         """Sorted keys int64 (n, k or fewer) of the neighbours of some images."""
@@ -208,17 +209,51 @@ class PartSearch:
         steps = np.floor((bounds[doubtful] - self._slack) / _STEP).astype(np.int64)
         for step in np.unique(steps):
             rows = doubtful[steps == step]
-            vectors, radius = np.ascontiguousarray(queries.search[rows]), float(step * _STEP) - 1e-6
-            if cells is None:
-                limits, _, places = self._index.range_search(vectors, radius)
-            else:
-                near = np.ascontiguousarray(cells[rows])
-                limits, _, places = self._index.range_search_preassigned(vectors, radius, near, _nothing(near))
-            for number, row in enumerate(rows.tolist()):
-                inside = places[int(limits[number]) : int(limits[number + 1])]
+            radius = float(step * _STEP) - 1e-6
+            near = self._inside(queries.search[rows], None if cells is None else cells[rows], radius)
+            for row, inside in zip(rows.tolist(), near, strict=True):
                 scores = queries.scores(np.array([row]), self._part, inside[None, :])
                 keys = _keys(own[row], inside[None, :], scores, found.shape[1])[0]
                 found[row, : len(keys)] = keys
+
+    def near(
+        self, queries: ViewVectors, bound: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """All images of the part (of the probed cells) whose scores, rounded to 4 decimals, are at least `bound`, the
+        image itself left out: columns as those of `places`, the nearest first, ties by id."""
+        lengths = np.zeros(len(queries.ids), np.int64)
+        keys = [np.zeros(0, np.int64)]
+        count = len(queries.ids) if len(self._part.ids) else 0
+        for first in range(0, count, _NEAR_BLOCK):
+            block = queries.take(range(first, min(first + _NEAR_BLOCK, count)))
+            cells = None if self._centroids is None else nearest_cells(self._centroids, block.search, self._probes)
+            found = self._inside(block.search, cells, bound - self._slack - 1e-6)
+            for row, inside in enumerate(found):
+                own = self._place(block.ids[row])
+                others = inside[inside != own]
+                if len(others):
+                    scores = self._scores(block, row, others)
+                    met = scores >= bound
+                    keys.append(_keys(own, others[met][None], scores[met][None], len(others))[0])
+                    lengths[first + row] = len(keys[-1])
+        return lengths, *_unpacked(np.concatenate(keys))
+
+    def _inside(
+        self, vectors: Float32Array, cells: npt.NDArray[np.int64] | None, radius: float
+    ) -> list[npt.NDArray[np.int64]]:
+        """For each vector the places whose products as the index has them lie above a radius, in no order."""
+        rows = np.ascontiguousarray(vectors)
+        if cells is None:
+            limits, _, places = self._index.range_search(rows, radius)
+        else:
+            near = np.ascontiguousarray(cells)
+            limits, _, places = self._index.range_search_preassigned(rows, radius, near, _nothing(near))
+        return [places[int(start) : int(end)] for start, end in pairwise(limits)]
+
+    def _scores(self, queries: ViewVectors, row: int, places: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Exact scores of one image with places (n) of the part, block after block."""
+        blocks = [places[start : start + _SCORED] for start in range(0, len(places), _SCORED)]
+        return np.concatenate([queries.scores(np.array([row]), self._part, block[None])[0] for block in blocks])
 
     def _place(self, image_id: str) -> int:
         """Where an image stands in the part, -1 where it does not."""
@@ -233,6 +268,11 @@ def _keys(own: Any, places: npt.NDArray[np.int64], scores: npt.NDArray[np.float6
     keys = np.where((places < 0) | (places == own), _NO_KEY, (ranks << _PLACE_BITS) | places)
     keys.sort(axis=1)
     return keys[:, :k]
+
+
+def _unpacked(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Places and scores of neighbours (n) that are there."""
+    return keys & ((1 << _PLACE_BITS) - 1), (_TOP - (keys >> _PLACE_BITS)) / _TOP
 
 
 def _centroids(index: Any) -> Float32Array:

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import random
 
-import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from made_annotations import annotated
 
 from beam_jobs.index_step import answer_map
 from beam_jobs.near_duplicates import run_near_duplicates
-from beam_jobs.session import Session, asker
-from beam_jobs.shard_writer import ShardWriter
-from beam_jobs.workspace import Workspace
+from beam_jobs.session import asker
 from mining.near_duplicates import HashedImage, NearDuplicatesConfig, near_duplicates_of
 from schemas import ids
-
-
-class InProcess:
-    """Beam's runner for tests, without the options of a command line; counts the pipelines."""
-
-    runner, workers = "test", 1
-
-    def __init__(self) -> None:
-        self.labels: list[str] = []
-
-    def run(self, label: str, transform: beam.PTransform) -> None:
-        self.labels.append(label)
-        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-            pipeline | label >> transform
 
 
 def made(count: int, seed: int = 0) -> list[HashedImage]:
@@ -47,18 +30,6 @@ def made(count: int, seed: int = 0) -> list[HashedImage]:
         look = np.clip(looks[number % 3] + rng.integers(-9, 9, 48), -127, 127).astype(np.int8)
         found.append(HashedImage(ids.image_id(str(number).encode()), phash, int(rng.integers(1, 5)), look.tobytes()))
     return found
-
-
-def annotated(path, shards):
-    workspace, manifests = Workspace(str(path)), []
-    for number, some in enumerate(shards):
-        writer = ShardWriter(workspace, "annotate_images.images", f"{number:032x}")
-        for one in sorted(some, key=lambda one: one.image_id):
-            facts = {"image_id": one.image_id, "width": one.area, "height": 1, "phash": f"{one.phash:016x}"}
-            more = {"format": "JPEG", "animated": False, "flatness": 0.1, "models": "made"}
-            writer.row("annotations", facts | more | {"sketch": one.sketch})
-        manifests.append(writer.commit())
-    return Session(workspace, InProcess()), manifests
 
 
 def verdict(session, manifests, config):

@@ -6,7 +6,23 @@ import shutil
 
 import pytest
 import yaml
-from wired_crawl import HOST, OTHER, command, mirrored, names, picture, resized, tables
+from PIL import Image, ImageOps
+from wired_crawl import (
+    HOST,
+    OTHER,
+    Pages,
+    annotated_crawl,
+    command,
+    face,
+    file_of,
+    mirrored,
+    names,
+    opened,
+    picture,
+    resized,
+    scene,
+    tables,
+)
 
 from lensmith.settings import load_settings
 from mining.annotation import AnnotateConfig, load_models
@@ -68,10 +84,37 @@ def test_an_image_too_flat_for_pairs_takes_no_place(crawl):
     assert dropped(crawl, "near_duplicate_of")[f"{HOST}/d/whole.png"] == ids[f"{HOST}/d/strip.png"]
 
 
-def test_features_alone_are_no_setting_of_a_run(crawl):
-    status, said = command(crawl, "mine-pairs", mine_pairs={"near_duplicates": {"feature_similarity": 0.9}})
-    assert status == 2
-    assert "in a run leave it null" in said
+def test_what_looks_the_same_to_the_features_leaves_one_survivor_whatever_the_hashes(tmp_path):
+    """A photograph, and smaller on another site mirrored, in other colours and as JPEG: no hash sees that. Of that
+    copy there is a smaller one still, which is near it by its hash."""
+    photo, made = opened(face()), Pages()
+    red, green, blue = ImageOps.mirror(photo).resize((230, 270)).split()
+    copy = file_of(Image.merge("RGB", (green, red, blue)), "JPEG", quality=80)
+    made.page(f"{HOST}/a.html", [("/photo.png", "An officer", face()), ("/mill.png", "A mill", picture(100))])
+    vase = file_of(scene(1, 1, side=200))
+    made.page(f"{OTHER}/b.html", [("/copy.jpg", "The officer again", copy), ("/vase.png", "A vase", vase)])
+    made.page(f"{OTHER}/c.html", [("/small.png", "The officer, small", resized(copy, (184, 216)))])
+    crawl = annotated_crawl(tmp_path, made.answers, 3)
+    windows = {"co_occurrence": {"visual_min": -1, "text_min": -1}}
+    ids = image_ids(crawl)
+    hashes = {row["image_id"]: int(row["phash"], 16) for row in tables(crawl, "annotations")}
+    first, second, third = (f"{HOST}/photo.png", f"{OTHER}/copy.jpg", f"{OTHER}/small.png")
+    assert (hashes[ids[first]] ^ hashes[ids[second]]).bit_count() > 16
+    by_hash = {third: ids[second]}
+    shown = {row["query_image_url"] for row in crawl.mine(**windows, near_duplicates={})}
+    assert {first, second} <= shown
+    assert dropped(crawl, "near_duplicate_of") == by_hash
+    by_features = {"near_duplicates": {"feature_similarity": 0.8}}
+    for search in ({}, {"search": {"images_per_part": 1}}):
+        pairs = crawl.mine(bool(search), **windows, **by_features, **search)
+        # Who its hash names is gone too, and names the survivor of its features.
+        assert dropped(crawl, "near_duplicate_of") == by_hash | {second: ids[first]}
+        assert set(names(pairs)) == {("photo.png", "mill.png"), ("mill.png", "photo.png")}
+    # Two shards have images that hashes leave: each is searched for itself, and both for each other.
+    assert crawl.worked["mine_pairs.near_search"] == 3
+    assert crawl.entries()["place"]["rejected"]["near_duplicate_of"] == 2
+    crawl.mine(True, **windows, **by_features, **search)
+    assert not any(crawl.worked.values())
 
 
 # Texts and images of a benchmark.

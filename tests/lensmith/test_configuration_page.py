@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from types import UnionType
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -19,15 +21,22 @@ def shown(value):
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def is_section(kind):
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
 def tables(model=Settings, prefix=""):
     """A table for each section, nested ones after their parent."""
     lines, nested = [], []
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if is_section(kind):
             nested.append((f"{prefix}{name}", kind, field.description))
             continue
         free = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("operational")
+        # What a section that is off by default may hold stands on the page as well.
+        optional = get_args(kind) if isinstance(kind, UnionType) else ()
+        nested += [(f"{prefix}{name}", one, field.description) for one in optional if is_section(one)]
         default = field.get_default(call_default_factory=True)
         text = field.description.replace("|", "\\|")
         lines.append(f"| `{name}` | {shown(default)} | {'free' if free else ''} | {text} |")

@@ -24,6 +24,8 @@ from schemas.errors import ConfigurationError
         ({"mid_rank": {"first_rank": 9, "last_rank": 8}}, "must not lie behind"),
         ({"neighbours": {"image": None, "pattern": None, "text": None}}, "at least one"),
         ({"search": {"recall": 0}}, "greater than 0"),
+        ({"near_duplicates": {"feature_similarity": 0}}, "greater than 0"),
+        ({"near_duplicates": {"feature_similarity": 1.5}}, "less than or equal to 1"),
         ({"groups_of_six": {"size": 2}}, "greater than or equal to 3"),
     ],
 )

@@ -49,14 +49,17 @@ def near(one: HashedImage, other: HashedImage, config: NearDuplicatesConfig) -> 
     return config.similarity is None or bool(alike >= config.similarity)
 
 
-def by_hand(some: list[HashedImage], config: NearDuplicatesConfig, linked: frozenset = frozenset()) -> dict[str, str]:
+def by_hand(
+    some: list[HashedImage], config: NearDuplicatesConfig | None, linked: frozenset = frozenset()
+) -> dict[str, str]:
+    """The rule, by hashes or by pairs that are given."""
     survivors: list[HashedImage] = []
     rejected = {}
     for one in sorted(some, key=lambda one: one.rank):
         found = [
             other
             for other in survivors
-            if near(one, other, config) or frozenset((one.image_id, other.image_id)) in linked
+            if (near(one, other, config) if config else frozenset((one.image_id, other.image_id)) in linked)
         ]
         if found:
             rejected[one.image_id] = found[0].image_id
@@ -161,22 +164,22 @@ def test_other_colours_are_another_picture_and_one_id_is_one_image():
 
 @settings(deadline=None, max_examples=80)
 @given(images(), configs, st.data())
-def test_embedding_duplicates_by_the_lists_that_are_given(some, config, data):
+def test_embedding_duplicates_are_judged_among_what_hashes_leave(some, config, data):
     names = [one.image_id for one in some] + [made.image_id("unknown")]
     score = st.sampled_from([0.5, 0.8999, 0.9, 0.99])
     name = st.sampled_from(names)
     rows = data.draw(st.lists(st.tuples(name, name, score), max_size=30))
     linked = frozenset(frozenset(row[:2]) for row in rows if row[2] >= 0.9)
-    config = config.model_copy(update={"feature_similarity": 0.9})
-    assert near_duplicates_of(some, config, rows) == by_hand(some, config, linked)
-    alone = feature_duplicates_of({one.image_id: one.area for one in some}, rows, 0.9)
-    apart = [HashedImage(one.image_id, 0, one.area, one.sketch) for one in some]
-    never = NearDuplicatesConfig(distance=0, similarity=1.0)
-    separate = [
-        HashedImage(one.image_id, sum(1 << bit for bit in range(64) if number >> bit % 6 & 1), one.area, b"")
-        for number, one in enumerate(apart)
-    ]
-    assert alone == by_hand(separate, never.model_copy(update={"similarity": None}), linked)
+    by_hash = by_hand(some, config)
+    left = [one for one in some if one.image_id not in by_hash]
+    by_features = by_hand(left, None, linked)
+    assert near_duplicates_of(some, config, rows) == by_hash
+    both = config.model_copy(update={"feature_similarity": 0.9})
+    assert near_duplicates_of(some, both, rows) == by_hash | by_features
+    assert feature_duplicates_of({one.image_id: one.area for one in left}, rows, 0.9) == by_features
+    # What an image names by its hash may be named near another one by its features, and by nothing else.
+    final = by_hash | by_features
+    assert {survivor for survivor in final.values() if survivor in final} <= set(by_hash.values())
 
 
 def test_sketches_of_two_models_are_refused():

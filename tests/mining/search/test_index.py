@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,44 @@ def test_exact_lists_equal_brute_force_with_ties_by_id_whatever_the_parts(view: 
     for count in (2, 7):
         found = [PartSearch(part).search(vectors, k) for part in parts(vectors, count)]
         assert [merge(near, k) for near in zip(*found, strict=True)] == lists
+
+
+def listed(columns: tuple[np.ndarray, ...], ids: Sequence[str]) -> list[Neighbours]:
+    lengths, places, scores = columns
+    ends = np.cumsum(lengths)
+    names = [ids[place] for place in places.tolist()]
+    return [
+        Neighbours(tuple(names[end - size : end]), tuple(scores[end - size : end].tolist()))
+        for end, size in zip(ends.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("bound", [0.75, 0.9, 1.0])
+def test_all_within_a_bound_are_those_of_brute_force_whatever_the_parts(view: str, bound: float) -> None:
+    vectors = view_vectors(view, corpus(1200, 40))
+    found = listed(PartSearch(vectors).near(vectors, bound), vectors.ids)
+    for row in range(0, len(vectors.ids), 7):
+        every = brute(vectors, row, len(vectors.ids))
+        count = sum(score >= bound for score in every.scores)
+        assert found[row] == Neighbours(every.ids[:count], every.scores[:count])
+    pairs = {(one, other) for one, near in zip(vectors.ids, found, strict=True) for other in near.ids}
+    assert pairs
+    assert pairs == {(other, one) for one, other in pairs}
+    trained = train(vectors.search, IndexPlan(16))
+    assert listed(PartSearch(vectors, fill(trained, vectors), 16).near(vectors, bound), vectors.ids) == found
+    for stored in (lambda part: None, lambda part: fill(trained, part)):
+        whole_ = listed(PartSearch(vectors, stored(vectors), 2).near(vectors, bound), vectors.ids)
+        lists = [listed(PartSearch(part, stored(part), 2).near(vectors, bound), part.ids) for part in parts(vectors, 3)]
+        assert [merge(near, len(vectors.ids)) for near in zip(*lists, strict=True)] == whole_
+
+
+def test_a_score_that_is_the_bound_is_within_it() -> None:
+    vectors = view_vectors("image", corpus(400, 5))
+    scores = PartSearch(vectors).near(vectors, 0.5)[2]
+    for bound in np.unique(scores)[::50].tolist():
+        assert PartSearch(vectors).near(vectors, bound)[2].min() == bound
+        assert (scores >= bound).sum() == len(PartSearch(vectors).near(vectors, bound)[2])
 
 
 def test_where_all_images_are_equal_ids_decide() -> None:
@@ -136,10 +176,13 @@ def test_parts_without_images_and_lists_of_nothing() -> None:
     nobody = view_vectors("image", ImageColumns([], np.zeros((0, 0), np.int8), np.zeros(0, np.uint64), [], NO_TEXTS))
     assert PartSearch(nobody).search(vectors, 3) == [Neighbours((), ())] * 30
     assert PartSearch(vectors).search(nobody, 3) == []
+    assert [len(one) for one in PartSearch(nobody).near(vectors, 0.5)] == [30, 0, 0]
+    assert [len(one) for one in PartSearch(vectors).near(nobody, 0.5)] == [0, 0, 0]
     assert PartSearch(vectors).search(vectors, 0) == [Neighbours((), ())] * 30
     assert [len(one.ids) for one in PartSearch(vectors.take([0, 1])).search(vectors, 9)] == [1, 1] + [2] * 28
     trained = train(vectors.search, IndexPlan(4))
     nobody = vectors.take([])
+    assert not PartSearch(nobody, fill(trained, nobody), 2).near(vectors, 0.5)[0].any()
     assert PartSearch(nobody, fill(trained, nobody), 2).search(vectors, 3) == [Neighbours((), ())] * 30
 
 
