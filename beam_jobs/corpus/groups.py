@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,13 @@ from mining.search.vectors import ImageColumns
 from schemas.ids import digest
 from schemas.protocols import Float32Array
 
+#: Columns of `eligible` that tell of an image itself, by the view that reads them.
+_LOOKS: Mapping[str, tuple[str, ...]] = {
+    "image": ("sketch",),
+    "pattern": ("phash", "pattern_sketch"),
+    "caption": ("caption_sketch",),
+}
+
 
 @dataclass(frozen=True)
 class Group:
@@ -25,8 +33,8 @@ class Group:
     shards: tuple[PagesShard, ...]
 
     def digest(self, view: str) -> str:
-        """Digest of what the group's vectors of a view are made of. Of an image the features are the same everywhere;
-        a text may come to stand for it on a page that is added later."""
+        """Digest of what the group's vectors of a view are made of. What is known of an image itself is the same
+        everywhere; a text may come to stand for it on a page that is added later."""
         known = [one.standing if view == "text" else one.first for one in self.shards]
         parts = [part for one, answers in zip(self.shards, known, strict=True) for part in (one.digest, answers.digest)]
         return digest("group", *parts)[:32]
@@ -48,36 +56,62 @@ def plan_groups(shards: Sequence[PagesShard], images_per_part: int) -> list[Grou
 def group_columns(workspace: Workspace, group: Group, views: Collection[str]) -> ImageColumns:
     """The images of a group, each once, sorted by id: with sketches and hashes those that the group searches for, with
     texts those whose standing places lie in it. What no view needs is left empty."""
-    images, texts = _Columns(), _Texts()
+    columns = [name for view, names in _LOOKS.items() if view in views for name in names]
+    images, texts = _Columns(columns), _Texts()
     for shard in group.shards:
         files = shard.manifest(workspace).files.get("eligible", ())
-        if set(views) - {"text"}:
+        if columns:
             wanted = searched_images(workspace, shard)
-            for batch in batches(workspace, files, ["image_id", "sketch", "phash"]):
+            for batch in batches(workspace, files, ["image_id", *columns]):
                 images.add(batch, wanted)
         if "text" in views:
             standing = standing_places(workspace, shard)
             for batch in batches(workspace, files, ["image_id", "page_id", "position", "embedding"]):
                 texts.add(batch, standing)
-    return ImageColumns(*images.sorted(), *texts.sorted())
+    ids = images.ids()
+    return ImageColumns(
+        ids,
+        images.sketches("sketch", ids),
+        images.hashes(ids),
+        *texts.sorted(),
+        images.sketches("pattern_sketch", ids),
+        images.sketches("caption_sketch", ids),
+    )
 
 
 class _Columns:
-    """Ids, sketches and hashes as they come, each image once."""
+    """What columns tell of images as they come, each image once."""
 
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[bytes, int]] = {}
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._found: dict[str, tuple[Any, ...]] = {}
 
     def add(self, batch: pa.RecordBatch, wanted: Collection[str]) -> None:
-        for image_id, sketch, phash in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        for image_id, *told in zip(
+            *(batch.column(name).to_pylist() for name in ("image_id", *self._names)), strict=True
+        ):
             if image_id in wanted and image_id not in self._found:
-                self._found[image_id] = sketch, int(phash, 16)
+                self._found[image_id] = tuple(told)
 
-    def sorted(self) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.uint64]]:
-        ids = sorted(self._found)
-        hashes = np.array([self._found[one][1] for one in ids], np.uint64)
-        rows = [np.frombuffer(self._found[one][0], np.int8) for one in ids]
-        return ids, np.stack(rows) if rows else np.zeros((0, 0), np.int8), hashes
+    def ids(self) -> list[str]:
+        return sorted(self._found)
+
+    def hashes(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+        if "phash" not in self._names:
+            return np.zeros(len(ids), np.uint64)
+        place = self._names.index("phash")
+        return np.array([int(self._found[one][place], 16) for one in ids], np.uint64)
+
+    def sketches(self, name: str, ids: Sequence[str]) -> npt.NDArray[np.int8]:
+        """Sketches of one column (n, s), zeros for an image without one; s is 0 where no image has one."""
+        if name not in self._names:
+            return np.zeros((len(ids), 0), np.int8)
+        place = self._names.index(name)
+        found: list[bytes | None] = [self._found[one][place] for one in ids]
+        nothing = bytes(max((len(one) for one in found if one), default=0))
+        if not nothing:
+            return np.zeros((len(ids), 0), np.int8)
+        return np.stack([np.frombuffer(one or nothing, np.int8) for one in found])
 
 
 class _Texts:
