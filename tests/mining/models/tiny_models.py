@@ -78,14 +78,20 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-def blip(folder: Path) -> Path:
+def blip(folder: Path, large: bool = False) -> Path:
+    """A captioner; one of `large` weights says of each image something else."""
     import torch
     from transformers import BlipConfig, BlipForConditionalGeneration
 
     torch.manual_seed(0)
     bert_tokenizer(folder)
     text = _text(64) | {"encoder_hidden_size": 32, "sep_token_id": 3}
-    BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=_vision(32))).save_pretrained(folder)
+    model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=_vision(32)))
+    with torch.no_grad():
+        for weights in model.parameters() if large else ():
+            if weights.ndim > 1:
+                weights.normal_(std=0.3)
+    model.save_pretrained(folder)
     _image_processor(folder, "BlipImageProcessor", 32)
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "BlipProcessor"}))
     return folder
