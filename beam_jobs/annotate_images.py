@@ -21,7 +21,7 @@ from mining.texts import page_texts
 from schemas.settings import settings_digest
 
 #: Versions of what these jobs write: raised when equal input gives other rows.
-VERSION = "2"
+VERSION = "3"
 TEXTS_JOB = "annotate_images.texts"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beam_jobs.corpus.groups import SketchColumns, packed
+from beam_jobs.corpus.groups import ImageFacts, packed
 from beam_jobs.index_step import NO_ANSWERS, Answers, answer_map
 from beam_jobs.locate_images import LocateTask
 from beam_jobs.session import asker
@@ -70,12 +70,12 @@ class FeatureGroup:
 
     def columns(self, workspace: Workspace, views: Collection[str]) -> ImageColumns:
         """Sketches and hashes of the images that take part; there are no texts yet."""
-        images = SketchColumns()
+        images = ImageFacts(views)
         for shard in self.shards:
             wanted = shard.images(workspace)
-            for batch in batches(workspace, shard.files, SketchColumns.read):
+            for batch in batches(workspace, shard.files, images.read):
                 images.add(batch, wanted)
-        return ImageColumns(*images.sorted(), [], np.zeros((0, 0), np.float32))
+        return images.columns([], np.zeros((0, 0), np.float32))
 
     def areas(self, workspace: Workspace) -> dict[str, int]:
         """Image id → pixels, of all images of the shards."""

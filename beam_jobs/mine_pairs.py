@@ -24,15 +24,15 @@ from beam_jobs.shard_writer import ShardWriter
 from beam_jobs.workspace import Manifest, Workspace, basis_of
 from mining.annotation import AnnotateConfig
 from mining.mine import admit_page, joined_signals, mine_page, pairable_set, site_pools, sure_label
-from mining.mine_config import CORPUS_FIELDS, PAGE_MINER, MineConfig
-from mining.miners.make import page_miner
+from mining.mine_config import CORPUS_FIELDS, PAGE_MINER, MineConfig, check_captions
+from mining.miners.make import page_miner, searched_sketches
 from mining.page_sets import band_keys
 from mining.places import EligibleImage, PageRecord
 from schemas.ids import canonical_json, digest
 from schemas.outcomes import IgnoredOutcomes
 from schemas.settings import deciding_fields, settings_digest
 
-VERSION = "4"
+VERSION = "5"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,10 @@ def run_mine(
     """Mine all pages; a manifest for each extraction shard, in the order of their plan; where pairs are decided over
     the whole corpus, one for each source of candidates.
 
-    `models`: what annotated; `guide`: the model of a round of `hard_rounds`."""
+    `models`: what annotated; `guide`: the model of a round of `hard_rounds`. Raises ConfigurationError where miners
+    are to read what no model wrote."""
+    models = models or AnnotateConfig()
+    check_captions(config, models)
     workspace = session.workspace
     basis = basis_of([*extracted, *fetched, *annotated.images])
     numbered = [LocateTask(one.stage, one.key, number) for number, one in enumerate(extracted)]
@@ -107,8 +110,9 @@ def run_mine(
 
     settings = digest(_pages_digest(config), agent)
 
-    def resolved(told: Sequence[FactsTask], key: str) -> list[MineTask]:
-        facts = session.index(ImageFactsStep(workspace), told, key)
+    def resolved(told: Sequence[FactsTask], key: str, sketches: tuple[str, ...] = ()) -> list[MineTask]:
+        key = digest(key, *sketches) if sketches else key
+        facts = session.index(ImageFactsStep(workspace, sketches), told, key)
         return [
             MineTask(
                 number,
@@ -127,7 +131,7 @@ def run_mine(
     if removed:
         told = canonical_json([[one.kind, one.source.job, one.source.key, one.answers] for one in removed])
         basis = digest(basis, told)
-    tasks = resolved([*facts_tasks, *removed], basis)
+    tasks = resolved([*facts_tasks, *removed], basis, searched_sketches(config, models))
     job = MineJob(workspace, config, agent, PAGES_JOB if config.whole_corpus else "mine_pairs")
     sets = session.index(
         PageSetsStep(workspace, job), tasks, basis_of([*extracted, *annotated.texts], basis, settings, VERSION)
@@ -177,4 +181,7 @@ def _eligible_row(page: PageRecord, image: EligibleImage, config: MineConfig) ->
         "license": page.license,
         "opt_out": joined_signals(page.opt_out, image.facts.opt_out),
         "crawl_date": page.crawl_date,
+        "caption": image.facts.caption,
+        "pattern_sketch": image.facts.pattern_sketch,
+        "caption_sketch": image.facts.caption_sketch,
     }

@@ -19,7 +19,11 @@ from mining.places import ImageFacts
 _FACTS = struct.Struct("<IIQffff")
 _COUNT = struct.Struct("<I")
 #: What a value begins with.
-_SEEN, _LABEL, _OPT_OUT, _GENERATED, _REMOVED, _MANY = b"f", b"l", b"o", b"g", b"r", b"n"
+_SEEN, _LABEL, _OPT_OUT, _GENERATED, _REMOVED, _CAPTION, _MANY = b"f", b"l", b"o", b"g", b"r", b"c", b"n"
+#: The same of sketches beside that of the features, by the column that holds them.
+_SKETCHES: Mapping[str, bytes] = {"pattern_sketch": b"p", "caption_sketch": b"s"}
+#: Lengths of what stands before the packed facts in an answer.
+_LENGTHS = struct.Struct("<7H")
 _NONE = -1.0
 #: Bytes of a reason for which an image is removed, at most.
 _REASON = 400
@@ -38,9 +42,13 @@ class FactsTask:
 @dataclass(frozen=True)
 class ImageFactsStep:
     """Facts of images (`f:` image), pages of a site that show an image (`s:` site, image), pages of a site (`t:`),
-    who mines a page that several shards captured (`p:`), and where an archive's robots.txt lies (`robots_key`)."""
+    who mines a page that several shards captured (`p:`), and where an archive's robots.txt lies (`robots_key`).
+
+    `sketches`: the columns of further sketches that are told, each of no more than 448 bytes. Features, of which they
+    are made, stay where they are."""
 
     workspace: Workspace
+    sketches: tuple[str, ...] = ()
     name: str = "image_facts"
 
     def messages(self, task: FactsTask) -> Iterator[Message]:
@@ -59,7 +67,7 @@ class ImageFactsStep:
                 )
         elif task.kind == "annotations":
             for row in rows(self.workspace, manifest, "annotations"):
-                yield from _facts_messages(row)
+                yield from _facts_messages(row, self.sketches)
         elif task.kind == "images":
             signals = {
                 (row["image_id"], row["opt_out"])
@@ -152,7 +160,7 @@ class KnownImages:
         return cls(facts, image_pages, site_pages, frozenset(own), robots)
 
 
-def _facts_messages(row: Mapping[str, object]) -> Iterator[Message]:
+def _facts_messages(row: Mapping[str, object], sketches: Sequence[str]) -> Iterator[Message]:
     def number(name: str) -> float:
         value = row[name]
         return _NONE if value is None else float(str(value))
@@ -173,31 +181,39 @@ def _facts_messages(row: Mapping[str, object]) -> Iterator[Message]:
         yield f"f:{row['image_id']}", "", _LABEL + str(row["label"]).encode()
     if row["generated"]:
         yield f"f:{row['image_id']}", "", _GENERATED + str(row["generated"]).encode()
+    if row["caption"]:
+        yield f"f:{row['image_id']}", "", _CAPTION + str(row["caption"]).encode()
+    for name in sketches:
+        more = row[name]
+        if isinstance(more, bytes):
+            yield f"f:{row['image_id']}", "", _SKETCHES[name] + more
 
 
 def _joined_facts(values: Sequence[bytes]) -> bytes:
-    """Facts, label, the evidence of a generator and the union of opt-out signals as one answer; empty for an image that
-    was not annotated."""
+    """Facts, label, the union of opt-out signals, the evidence of a generator, caption and further sketches as one
+    answer; empty for an image that was not annotated."""
     seen = [value[1:] for value in values if value[:1] == _SEEN]
     if not seen:
         return b""
-    labels = [value[1:] for value in values if value[:1] == _LABEL]
+
+    def told(mark: bytes) -> bytes:
+        # Of several reasons the first in the alphabet stands; of all else there is one.
+        return next((value[1:] for value in values if value[:1] == mark), b"")
+
     signals = {one for value in values if value[:1] == _OPT_OUT for one in value[1:].decode().split(",")}
-    label, opt_out = labels[0] if labels else b"", ",".join(sorted(signals)).encode()
-    generated = next((value[1:] for value in values if value[:1] == _GENERATED), b"")
-    # Of several reasons the first in the alphabet stands.
-    removed = next((value[1:] for value in values if value[:1] == _REMOVED), b"")
-    parts = (label, opt_out, generated, removed)
-    return struct.pack("<HHHH", *map(len, parts)) + b"".join(parts) + seen[0]
+    words = (told(_LABEL), ",".join(sorted(signals)).encode(), told(_GENERATED), told(_REMOVED), told(_CAPTION))
+    parts = (*words, *(told(mark) for mark in _SKETCHES.values()))
+    return _LENGTHS.pack(*map(len, parts)) + b"".join(parts) + seen[0]
 
 
 def _read_facts(image_id: str, data: bytes) -> ImageFacts:
-    words, start = [], 8
-    for size in struct.unpack_from("<HHHH", data):
-        words.append(data[start : start + size].decode() or None)
+    parts, start = [], _LENGTHS.size
+    for size in _LENGTHS.unpack_from(data):
+        parts.append(data[start : start + size])
         start += size
     width, height, phash, flatness, nsfw, label_score, generated_score = _FACTS.unpack_from(data, start)
-    label, opt_out, generated, removed = words
+    label, opt_out, generated, removed, caption = (one.decode() or None for one in parts[: -len(_SKETCHES)])
+    pattern_sketch, caption_sketch = (one or None for one in parts[-len(_SKETCHES) :])
     return ImageFacts(
         image_id,
         width,
@@ -212,6 +228,9 @@ def _read_facts(image_id: str, data: bytes) -> ImageFacts:
         generated=generated,
         generated_score=None if generated_score == _NONE else generated_score,
         removed=removed,
+        caption=caption,
+        pattern_sketch=pattern_sketch,
+        caption_sketch=caption_sketch,
     )
 
 

@@ -50,8 +50,9 @@ def fingerprint_command(
     benchmark_files(place)
     target = output if "://" in output else os.path.abspath(output)
     _writable(target)
-    # Its own looks at images alone: safety and captions are not wanted here.
-    encoder = load_models(models.model_copy(update={"safety_model": None, "caption_model": None})).images
+    # Its own looks at images alone: no other model is wanted here.
+    unwanted = ("safety_model", "caption_model", "pattern_model", "generated_model")
+    encoder = load_models(models.model_copy(update=dict.fromkeys(unwanted))).images
     settings = FingerprintConfig(words=words)
     info = make_fingerprints(place, target, benchmark, encoder, settings, models, _progress(time.monotonic))
     typer.echo(f"{output}: {info.images} images, {info.texts} texts ({info.grams} n-grams) of {benchmark}")

@@ -64,6 +64,7 @@ def _models(settings: Settings) -> tuple[ModelFact, ...]:
         ("text embeddings", annotate.text_model),
         ("not-safe-for-work score", annotate.safety_model),
         ("captions", annotate.caption_model),
+        ("pattern features", annotate.pattern_model),
         ("generated-image score", annotate.generated_model),
     ]
     for config in (settings.write_instructions, settings.verify_triplets):

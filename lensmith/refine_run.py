@@ -208,7 +208,8 @@ def _features(
             stored: Float32Array = np.load(source, allow_pickle=False)["features"]
         return stored
     # Nothing but the image model is wanted.
-    bare = models.model_copy(update={"safety_model": None, "caption_model": None, "generated_model": None})
+    unwanted = ("safety_model", "caption_model", "pattern_model", "generated_model")
+    bare = models.model_copy(update=dict.fromkeys(unwanted))
     by_key = {image_key(annotations.images[name]): name for name in names}
     files = folder_images(images)(annotations.images[name] for name in names)
     features = image_features(((by_key[key], data) for key, data in files), bare)

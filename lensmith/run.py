@@ -31,7 +31,7 @@ from lensmith.output_folder import (
     workspace_at,
 )
 from lensmith.progress import Watch
-from lensmith.requirements import check_fingerprints, check_needs
+from lensmith.requirements import check_fingerprints, check_needs, check_views
 from lensmith.settings import STAGES, Settings
 from lensmith.stages import Results, run_stage
 from lensmith.version import VERSION
@@ -82,6 +82,7 @@ def run(options: RunOptions, settings: Settings, console: Console) -> Results:
     if engine.is_local:
         # Elsewhere it is the workers that need them.
         check_needs(settings, working)
+    check_views(settings, working)
     check_fingerprints(settings, working)
     prices = load_prices(settings.write_instructions.prices)
     archives = list_inputs(options.inputs, base=options.base, sample=options.sample, seed=options.seed)

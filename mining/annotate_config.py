@@ -27,6 +27,12 @@ class AnnotateConfig(BaseModel):
     caption_model: str | None = Field(
         default=None, description="NAME, NAME@REVISION or folder of an image-to-text model like BLIP; null for none"
     )
+    pattern_model: str | None = Field(
+        default=None,
+        description="NAME, NAME@REVISION or folder of a vision model such as facebook/dinov2-base, whose features are "
+        "the view `pattern` of images; null compares perceptual hashes there",
+        json_schema_extra={"absent_if_null": True},
+    )
     generated_model: str | None = Field(
         default=None,
         description="NAME, NAME@REVISION or folder of an image classifier that tells generated images; null for none",

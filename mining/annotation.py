@@ -1,5 +1,5 @@
-"""What is known of an image from its bytes: size, hashes, features, label, safety, caption, signs that a model made it;
-and texts' embeddings."""
+"""What is known of an image from its bytes: size, hashes, features, pattern, label, safety, caption, signs that a model
+made it; and texts' embeddings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from mining.hashing import flatness, grey, perceptual_hash
 from mining.sketches import sketches
 from schemas.ids import text_id
 from schemas.outcomes import Outcomes
-from schemas.protocols import Captioner, GeneratedScorer, ImageEncoder, SafetyScorer, TextEncoder, UInt8Array
+from schemas.protocols import (
+    Captioner,
+    GeneratedScorer,
+    ImageEncoder,
+    PatternEncoder,
+    SafetyScorer,
+    TextEncoder,
+    UInt8Array,
+)
 
 __all__ = [
     "AnnotateConfig",
@@ -42,12 +50,15 @@ class AnnotationModels:
     safety: SafetyScorer | None
     captioner: Captioner | None
     detector: GeneratedScorer | None = None
+    pattern: PatternEncoder | None = None
 
     @property
     def names(self) -> str:
-        """Names and revisions of what looks at images, as tables hold them."""
-        parts = [self.images, self.safety, self.captioner, self.detector]
-        return "; ".join(f"{one.name} ({one.revision})" for one in parts if one is not None)
+        """Names and revisions of what looks at images, and of what reads their captions, each once, as tables hold
+        them."""
+        reader = self.texts if self.captioner is not None else None
+        parts = [self.images, self.safety, self.captioner, self.detector, self.pattern, reader]
+        return "; ".join(dict.fromkeys(f"{one.name} ({one.revision})" for one in parts if one is not None))
 
 
 _loaded: dict[str, AnnotationModels] = {}
@@ -65,6 +76,7 @@ def load_models(config: AnnotateConfig) -> AnnotationModels:
                 _safety(config),
                 _captioner(config),
                 _detector(config),
+                _pattern(config),
             )
         return _loaded[key]
 
@@ -116,6 +128,14 @@ def _detector(config: AnnotateConfig) -> GeneratedScorer | None:
     )
 
 
+def _pattern(config: AnnotateConfig) -> PatternEncoder | None:
+    if config.pattern_model is None:
+        return None
+    from mining.models.hub import HubPatternEncoder
+
+    return HubPatternEncoder(config.pattern_model, config.device, config.batch, config.threads)
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What is kept of a decoded image until its batch is full: never the picture, which may be huge."""
@@ -124,6 +144,7 @@ class _Seen:
     crop: UInt8Array
     stretched: UInt8Array | None
     detected: UInt8Array | None
+    pattern: UInt8Array | None
     data: bytes | None
 
 
@@ -189,14 +210,15 @@ def _seen(image_id: str, data: bytes, config: AnnotateConfig, models: Annotation
         square(image.picture, models.images.resize, models.images.crop),
         stretched(image.picture, _SAFETY_SIDE) if models.safety is not None else None,
         _view(image.picture, models.detector) if models.detector is not None else None,
+        _view(image.picture, models.pattern) if models.pattern is not None else None,
         data if models.captioner is not None else None,
     )
 
 
-def _view(picture: Image.Image, detector: GeneratedScorer) -> UInt8Array:
-    if detector.resize is None:
-        return stretched(picture, detector.crop)
-    return square(picture, detector.resize, detector.crop)
+def _view(picture: Image.Image, model: GeneratedScorer | PatternEncoder) -> UInt8Array:
+    if model.resize is None:
+        return stretched(picture, model.crop)
+    return square(picture, model.resize, model.crop)
 
 
 def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str], None]) -> Iterator[dict[str, Any]]:
@@ -207,15 +229,16 @@ def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str]
     made = None
     if models.detector is not None:
         made = models.detector.score(np.stack([one.detected for one in batch if one.detected is not None]))
+    patterns = None
+    if models.pattern is not None:
+        patterns = sketches(models.pattern.encode(np.stack([one.pattern for one in batch if one.pattern is not None])))
+    captions = list(_captions(batch, models.captioner, mark))
+    said = [caption for caption in captions if caption is not None]
+    told = iter(sketches(models.texts.encode(said)) if said else ())
     small = sketches(features)
     names = models.names
     for index, one in enumerate(batch):
-        caption = None
-        if models.captioner is not None and one.data is not None:
-            # A captioner may take seconds for each image: the mark says that it is not stuck.
-            mark("")
-            caption = models.captioner.caption([one.data])[0]
-        label = labels[index]
+        caption, label = captions[index], labels[index]
         yield one.row | {
             "label": label,
             "label_score": round(float(label_scores[index]), 4) if label is not None else None,
@@ -224,8 +247,20 @@ def _rows(batch: Sequence[_Seen], models: AnnotationModels, mark: Callable[[str]
             "generated_score": round(float(made[index]), 4) if made is not None else None,
             "features": features[index].astype(np.float16),
             "sketch": small[index].tobytes(),
+            "pattern_sketch": patterns[index].tobytes() if patterns is not None else None,
+            "caption_sketch": next(told).tobytes() if caption is not None else None,
             "models": names,
         }
+
+
+def _captions(batch: Sequence[_Seen], captioner: Captioner | None, mark: Callable[[str], None]) -> Iterator[str | None]:
+    for one in batch:
+        if captioner is None or one.data is None:
+            yield None
+        else:
+            # A captioner may take seconds for each image: the mark says that it is not stuck.
+            mark("")
+            yield captioner.caption([one.data])[0]
 
 
 def embed_texts(texts: Iterable[str], config: AnnotateConfig, models: AnnotationModels, outcomes: Outcomes) -> None:

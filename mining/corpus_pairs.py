@@ -13,6 +13,7 @@ from mining.mine import joined_signals
 from mining.mine_config import MineConfig
 from mining.places import ImageFacts
 from mining.similarity import cosines, sketch_matrix, text_similarities
+from schemas.crawl_tables import SEARCHED
 from schemas.ids import pair_id
 
 #: An image's place: a row of `eligible`.
@@ -89,7 +90,8 @@ def page_of_pairs(
     for image_id in sorted(named & places.keys()):
         place = places[image_id]
         own = place["own_page_id"] or place["page_id"]
-        rows.append({**place, "page_id": page_id, "own_page_id": own if own != page_id else None})
+        more = {"page_id": page_id, "own_page_id": own if own != page_id else None}
+        rows.append({**place, **more, **dict.fromkeys(SEARCHED)})
     return rows
 
 

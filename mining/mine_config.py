@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mining.annotate_config import AnnotateConfig
 from mining.decontamination.config import DecontaminationConfig
 from mining.instances_config import InstancesConfig
 from mining.miners.entities_config import EntitiesConfig
@@ -18,6 +19,7 @@ from mining.miners.versions_config import VersionsConfig
 from mining.near_duplicates import NearDuplicatesConfig
 from mining.page_sets import MAX_SET_IMAGES
 from mining.scores.filter import ColumnWindow, check_columns
+from schemas.errors import ConfigurationError
 
 MinerName = Literal[
     "co_occurrence",
@@ -267,3 +269,23 @@ class MineConfig(BaseModel):
         """Whether pairs are decided over the whole corpus, and not page by page."""
         more = self.quotas, self.caps.given, self.scores, self.filter
         return self.miners != (PAGE_MINER,) or any(more)
+
+
+def check_captions(config: MineConfig, models: AnnotateConfig) -> None:
+    """Raise ConfigurationError where a miner is to read captions, and no model writes any."""
+    if models.caption_model is not None:
+        return
+    readers = {
+        "neighbours.caption": "neighbours" in config.miners and config.neighbours.caption is not None,
+        "mid_rank.view": "mid_rank" in config.miners and config.mid_rank.view == "caption",
+        # By default captions are read where there are some.
+        "entities.sources": "entities" in config.miners
+        and "caption" in config.entities.sources
+        and config.entities.sources != EntitiesConfig().sources,
+    }
+    for setting, reads in readers.items():
+        if reads:
+            raise ConfigurationError(
+                f"mine_pairs.{setting} reads captions, and nothing writes any: set annotate_images.caption_model, such "
+                "as Salesforce/blip-image-captioning-base."
+            )

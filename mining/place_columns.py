@@ -11,17 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mining.similarity import DECIMALS
-from schemas.crawl_tables import ELIGIBLE
+from schemas.crawl_tables import ELIGIBLE, SEARCHED
 
 _FEATURES = ("sketch", "embedding")
+#: Columns of `eligible` that are kept as they are stored.
+_PLAIN = [name for name in ELIGIBLE.schema.names if name not in (*_FEATURES, *SEARCHED)]
 
 
 @dataclass(frozen=True)
 class PlaceColumns:
     """Rows of `eligible`, one for each image (n), sorted by image: features as arrays, the rest as they are stored.
 
-    `rows` lacks the columns of features; `sketches` int8 (n, s); of the m that have a text `embeddings` float16 (m, t),
-    and `texted` int64 (n) says where, -1 for none."""
+    `rows` lacks the columns of features and what only a search reads; `sketches` int8 (n, s); of the m that have a text
+    `embeddings` float16 (m, t), and `texted` int64 (n) says where, -1 for none."""
 
     rows: pa.Table
     sketches: npt.NDArray[np.int8]
@@ -31,7 +33,7 @@ class PlaceColumns:
     @classmethod
     def of(cls, tables: Iterable[pa.Table]) -> PlaceColumns:
         """Of tables of `eligible` without a common image. Raises ValueError if sketches differ in length."""
-        rows = [ELIGIBLE.schema.empty_table().drop_columns(list(_FEATURES))]
+        rows = [ELIGIBLE.schema.empty_table().select(_PLAIN)]
         sketches, embeddings, present = [], [], []
         for table in tables:
             # A table's features leave its memory before the next one is read.
@@ -39,7 +41,7 @@ class PlaceColumns:
             vectors, there = _embedding_rows(table.column("embedding"))
             embeddings.append(vectors)
             present.append(there)
-            rows.append(table.drop_columns(list(_FEATURES)))
+            rows.append(table.select(_PLAIN))
         filled = [one for one in sketches if len(one)]
         if len({one.shape[1] for one in filled}) > 1:
             raise ValueError("sketches of several lengths cannot be compared")
@@ -95,7 +97,7 @@ class PlaceColumns:
         return found
 
     def taken(self, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """Some rows with all columns of `eligible`."""
+        """Some rows with all columns of `eligible`; what only a search reads is null."""
         plain = self.rows.take(pa.array(rows))
         data = pa.py_buffer(np.ascontiguousarray(self.sketches[rows]))
         size = self.sketches.shape[1]
@@ -106,13 +108,21 @@ class PlaceColumns:
         starts = np.concatenate([[0], np.cumsum(there)]).astype(np.int32) * dimension
         values = pa.array(self.embeddings[where[there]].reshape(-1))
         embeddings = pa.ListArray.from_arrays(pa.array(starts), values, mask=pa.array(~there))
-        features = {"sketch": sketches, "embedding": embeddings}
-        names = ELIGIBLE.schema.names
-        return pa.table({name: features[name] if name in features else plain[name] for name in names})
+        columns = {"sketch": sketches, "embedding": embeddings} | {name: plain[name] for name in _PLAIN}
+        nulls = pa.nulls(len(rows), pa.binary())
+        return pa.table({name: columns.get(name, nulls) for name in ELIGIBLE.schema.names})
 
     def _unit(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         wide = self.embeddings[rows].astype(np.float64)
         return wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def unsearched(rows: pa.Table) -> pa.Table:
+    """Rows of `eligible` as they stand beside pairs: what only a search reads is null."""
+    for name in SEARCHED:
+        place = rows.schema.get_field_index(name)
+        rows = rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.binary()))
+    return rows
 
 
 def sketch_rows(column: pa.ChunkedArray) -> npt.NDArray[np.int8]:

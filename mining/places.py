@@ -74,7 +74,8 @@ class ImageFacts:
     """The columns of a row of `annotations` that pairing reads, and the image's own opt-out signals.
 
     `phash` is the 64-bit perceptual hash as a number; `sketch` the bytes that `mining.sketches` compares;
-    `removed`: the reason for which the whole crawl does without the image, and a detail behind a blank.
+    `removed`: the reason for which the whole crawl does without the image, and a detail behind a blank;
+    `pattern_sketch` and `caption_sketch` are there where a search of the corpus compares them.
     """
 
     image_id: str
@@ -92,6 +93,9 @@ class ImageFacts:
     generated: str | None = None
     generated_score: float | None = None
     removed: str | None = None
+    caption: str | None = None
+    pattern_sketch: bytes | None = None
+    caption_sketch: bytes | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], opt_out: str | None = None) -> ImageFacts:
@@ -111,6 +115,9 @@ class ImageFacts:
             opt_out,
             row.get("generated"),
             row.get("generated_score"),
+            caption=row.get("caption"),
+            pattern_sketch=row.get("pattern_sketch"),
+            caption_sketch=row.get("caption_sketch"),
         )
 
     @property

@@ -133,7 +133,7 @@ MISTAKES = Table(
 NEGATIVE_IMAGES = Table(
     "negative_images",
     "_work/side/negative_images",
-    1,
+    2,
     ELIGIBLE.schema,
     "images of other pages that hard negatives name, at the places that stand for them",
 )

@@ -87,7 +87,7 @@ IMAGES = Table(
 ANNOTATIONS = Table(
     "annotations",
     "annotations",
-    2,
+    3,
     pa.schema(
         [
             field("image_id", pa.string(), "the image", False),
@@ -105,6 +105,8 @@ ANNOTATIONS = Table(
             field("generated_score", pa.float32(), "probability that a model made it, by a detector"),
             field("features", pa.list_(pa.float16()), "the image model's features"),
             field("sketch", pa.binary(), "int8 sketch of the features, at most 480 bytes: see mining.sketches", False),
+            field("pattern_sketch", pa.binary(), "the same of the pattern model's features; null without one"),
+            field("caption_sketch", pa.binary(), "the same of the caption's sentence embedding; null without one"),
             field("models", pa.string(), "names and revisions of the models that wrote this row", False),
         ]
     ),
@@ -180,7 +182,7 @@ PAIRS = Table(
 ELIGIBLE = Table(
     "eligible",
     "_work/side/eligible",
-    2,
+    3,
     pa.schema(
         [
             field("page_id", pa.string(), "a page that was mined", False),
@@ -203,10 +205,16 @@ ELIGIBLE = Table(
             field("license", pa.string(), ""),
             field("opt_out", pa.string(), "union of page's and image's signals (only with --opt-out keep)"),
             field("crawl_date", TIMESTAMP, ""),
+            field("caption", pa.string(), "caption of the image by a model"),
+            field("pattern_sketch", pa.binary(), "sketch of the pattern model's features, where they are searched"),
+            field("caption_sketch", pa.binary(), "sketch of the caption's embedding, where captions are searched"),
         ]
     ),
     "one row for each image of each mined page: the candidates of verification, and what splits are decided on",
 )
+
+#: Columns of `eligible` that only the search of a corpus reads: null in the rows that stand beside pairs.
+SEARCHED = ("pattern_sketch", "caption_sketch")
 
 MATCHES = Table(
     "matches",

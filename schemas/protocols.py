@@ -73,6 +73,20 @@ class GeneratedScorer(Protocol):
 
 
 @runtime_checkable
+class PatternEncoder(Protocol):
+    """Images to feature vectors of what they are made of: shapes, textures, layout."""
+
+    name: str
+    revision: str
+    #: As `GeneratedScorer` has them.
+    resize: int | None
+    crop: int
+
+    def encode(self, images: UInt8Array) -> Float32Array:
+        """`images` uint8 (n, crop, crop, 3) RGB → features float32 (n, d)."""
+
+
+@runtime_checkable
 class Captioner(Protocol):
     """Images to captions."""
 

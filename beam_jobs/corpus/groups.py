@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from beam_jobs.workspace import Workspace
 from mining.search.vectors import ImageColumns
 from schemas.ids import digest
 from schemas.protocols import Float32Array
+
+#: Columns of `eligible` that tell of an image itself, by the view that reads them.
+_LOOKS: Mapping[str, tuple[str, ...]] = {
+    "image": ("sketch",),
+    "pattern": ("phash", "pattern_sketch"),
+    "caption": ("caption_sketch",),
+}
 
 
 class Part(Protocol):
@@ -51,8 +58,8 @@ class Group:
     shards: tuple[PagesShard, ...]
 
     def digest(self, view: str) -> str:
-        """Digest of what the group's vectors of a view are made of. Of an image the features are the same everywhere;
-        a text may come to stand for it on a page that is added later."""
+        """Digest of what the group's vectors of a view are made of. What is known of an image itself is the same
+        everywhere; a text may come to stand for it on a page that is added later."""
         known = [one.standing if view == "text" else one.first for one in self.shards]
         parts = [part for one, answers in zip(self.shards, known, strict=True) for part in (one.digest, answers.digest)]
         return digest("group", *parts)[:32]
@@ -60,18 +67,18 @@ class Group:
     def columns(self, workspace: Workspace, views: Collection[str]) -> ImageColumns:
         """The images of the group: with sketches and hashes those that it searches for, with texts those whose standing
         places lie in it."""
-        images, texts = SketchColumns(), _Texts()
+        images, texts = ImageFacts(views), _Texts()
         for shard in self.shards:
             files = shard.manifest(workspace).files.get("eligible", ())
-            if set(views) - {"text"}:
+            if images.names:
                 wanted = searched_images(workspace, shard)
-                for batch in batches(workspace, files, SketchColumns.read):
+                for batch in batches(workspace, files, images.read):
                     images.add(batch, wanted)
             if "text" in views:
                 standing = standing_places(workspace, shard)
                 for batch in batches(workspace, files, ["image_id", "page_id", "position", "embedding"]):
                     texts.add(batch, standing)
-        return ImageColumns(*images.sorted(), *texts.sorted())
+        return images.columns(*texts.sorted())
 
 
 def packed(shards: Sequence[_Shard], images_per_part: int) -> list[tuple[_Shard, ...]]:
@@ -92,24 +99,50 @@ def plan_groups(shards: Sequence[PagesShard], images_per_part: int) -> list[Grou
     return [Group(number, members) for number, members in enumerate(packed(shards, images_per_part))]
 
 
-class SketchColumns:
-    """Ids, sketches and hashes as they come in batches of the columns `read`, each image once."""
+class ImageFacts:
+    """What columns tell of images themselves as they come in batches of the columns `read`, each image once; of `names`
+    what the views need."""
 
-    read = ("image_id", "sketch", "phash")
-
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[bytes, int]] = {}
+    def __init__(self, views: Collection[str]) -> None:
+        self.names = tuple(name for view, names in _LOOKS.items() if view in views for name in names)
+        self.read = ("image_id", *self.names)
+        self._found: dict[str, tuple[Any, ...]] = {}
 
     def add(self, batch: pa.RecordBatch, wanted: Collection[str]) -> None:
-        for image_id, sketch, phash in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        """The images of a batch that are wanted."""
+        for image_id, *told in zip(*(batch.column(name).to_pylist() for name in self.read), strict=True):
             if image_id in wanted and image_id not in self._found:
-                self._found[image_id] = sketch, int(phash, 16)
+                self._found[image_id] = tuple(told)
 
-    def sorted(self) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.uint64]]:
+    def columns(self, texted: Sequence[str], texts: Float32Array) -> ImageColumns:
+        """All of them, sorted by id, with the texts of those that have one."""
         ids = sorted(self._found)
-        hashes = np.array([self._found[one][1] for one in ids], np.uint64)
-        rows = [np.frombuffer(self._found[one][0], np.int8) for one in ids]
-        return ids, np.stack(rows) if rows else np.zeros((0, 0), np.int8), hashes
+        return ImageColumns(
+            ids,
+            self._sketches("sketch", ids),
+            self._hashes(ids),
+            texted,
+            texts,
+            self._sketches("pattern_sketch", ids),
+            self._sketches("caption_sketch", ids),
+        )
+
+    def _hashes(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+        if "phash" not in self.names:
+            return np.zeros(len(ids), np.uint64)
+        place = self.names.index("phash")
+        return np.array([int(self._found[one][place], 16) for one in ids], np.uint64)
+
+    def _sketches(self, name: str, ids: Sequence[str]) -> npt.NDArray[np.int8]:
+        """Sketches of one column (n, s), zeros for an image without one; s is 0 where no image has one."""
+        if name not in self.names:
+            return np.zeros((len(ids), 0), np.int8)
+        place = self.names.index(name)
+        found: list[bytes | None] = [self._found[one][place] for one in ids]
+        nothing = bytes(max((len(one) for one in found if one), default=0))
+        if not nothing:
+            return np.zeros((len(ids), 0), np.int8)
+        return np.stack([np.frombuffer(one or nothing, np.int8) for one in found])
 
 
 class _Texts:

@@ -11,12 +11,14 @@ from beam_jobs.session import Session, asker
 from beam_jobs.tables import rows, rows_at
 from beam_jobs.workspace import Manifest, Workspace
 from mining.corpus_pairs import Place
-from schemas.tables import ELIGIBLE
+from schemas.crawl_tables import ELIGIBLE, SEARCHED
 
 #: Name of the job that admits pages, whose manifests hold the corpus' images.
 PAGES_JOB = "mine_pairs.pages"
 _VALUE = struct.Struct(">B16sIQ")
 _ROW = struct.Struct(">IHI")
+#: What is read of the row of a place.
+_COLUMNS = [name for name in ELIGIBLE.schema.names if name not in SEARCHED]
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def located_places(workspace: Workspace, answers: Answers | None) -> Iterator[tu
 def rows_of_places(
     workspace: Workspace, shards: Sequence[PagesShard], told: Mapping[str, bytes]
 ) -> Mapping[str, Place]:
-    """Image id → its row of `eligible`; `told`: image id → where that lies, as `CorpusPlaces` answers."""
+    """Image id → its row of `eligible`, without what only a search reads; `told`: image id → where that lies, as
+    `CorpusPlaces` answers."""
     located: dict[tuple[int, int], dict[int, str]] = {}
     for image_id, value in told.items():
         shard, file, row = _ROW.unpack(value)
@@ -168,6 +171,6 @@ def rows_of_places(
     found: dict[str, Place] = {}
     for (number, file), at in sorted(located.items()):
         data = shards[number].manifest(workspace).files["eligible"][file]
-        for row_number, row in rows_at(workspace, data, list(at), ELIGIBLE.schema.names):
+        for row_number, row in rows_at(workspace, data, list(at), _COLUMNS):
             found[at[row_number]] = row
     return found

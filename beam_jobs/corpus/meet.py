@@ -197,7 +197,7 @@ def corpus_image(row: Mapping[str, Any]) -> CorpusImage:
         row["crawl_date"],
         row["text"],
         row["label"],
-        None,
+        row["caption"],
         None if vector is None else np.asarray(vector, np.float32),
     )
 

@@ -13,7 +13,9 @@ from beam_jobs.corpus.images import PagesShard, located_places
 from beam_jobs.index_step import Answers
 from beam_jobs.workspace import Workspace
 from mining.place_columns import PlaceColumns
-from schemas.crawl_tables import ELIGIBLE
+from schemas.crawl_tables import ELIGIBLE, SEARCHED
+
+_COLUMNS = [name for name in ELIGIBLE.schema.names if name not in SEARCHED]
 
 
 def read_places(
@@ -41,5 +43,5 @@ def _tables(
                 inside = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + size)] - first
                 first += size
                 if len(inside):
-                    table = parquet.read_row_group(group, columns=ELIGIBLE.schema.names)
+                    table = parquet.read_row_group(group, columns=_COLUMNS)
                     yield table.take(pa.array(inside))

@@ -22,7 +22,7 @@ from beam_jobs.workspace import Workspace
 from mining.corpus_pairs import harder
 from mining.mine_config import MineConfig
 from mining.pair_columns import pages_of_pairs
-from mining.place_columns import PlaceColumns
+from mining.place_columns import PlaceColumns, unsearched
 from schemas.corpus_tables import CANDIDATES
 
 VERSION = "3"
@@ -119,12 +119,12 @@ class ChosenPairs:
         yield from (found[one] for one in sorted(found))
 
     def _copy_images(self, key: str, pages: pa.Array, writer: ShardWriter, there: dict[str, set[str]] | None) -> None:
-        """The images of some pages of one shard, as they stand in its table."""
+        """The images of some pages of one shard, as they stand in its table but for what only a search reads."""
         manifest = self.workspace.manifests(PAGES_JOB, [key])[0]
         for batch in batches(self.workspace, manifest.files.get("eligible", ()), rows=_BLOCK):
             shown = pa.Table.from_batches([batch]).filter(pc.is_in(batch["page_id"], pages))
             if len(shown):
-                _write_images(shown, writer, there)
+                _write_images(unsearched(shown), writer, there)
 
 
 def _blocks(page_ids: pa.ChunkedArray) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,8 @@ class EntitiesConfig(BaseModel):
     sources: tuple[Literal["text", "caption", "title"], ...] = Field(
         default=("text", "caption", "title"),
         min_length=1,
-        description="where names are looked for: the image's text on its page, its caption by a model, the title",
+        description="where names are looked for: the image's text on its page, its caption by a model (where there is "
+        "one), the title",
     )
     max_words: int = Field(default=5, ge=1, le=10, description="words of a name at most")
     alignment: Literal["text", "joint"] = Field(

@@ -108,7 +108,7 @@ class Found:
 class NeighbourMiner(Protocol):
     """Makes pairs from lists of nearest neighbours.
 
-    `views` says which lists it wants and how long: name of the view (`image`, `text`, `pattern`) → k.
+    `views` says which lists it wants and how long: name of the view (`image`, `pattern`, `caption`, `text`) → k.
     """
 
     name: str

@@ -18,6 +18,7 @@ from mining.miners.neighbours import NeighboursMiner
 from mining.miners.versions import Alternates, Versions
 from mining.models.phrase_models import load_phrase_finder
 from mining.windows import ScoreCounts, Window, resolve_window
+from schemas.crawl_tables import SEARCHED
 
 #: Neighbours of an image among which hubness is counted, whatever else its lists are for.
 HUB_NEIGHBOURS = 10
@@ -74,6 +75,16 @@ def wanted_views(config: MineConfig) -> dict[str, tuple[int, ...]]:
     if "hubness" in config.scores:
         wanted["image"].add(HUB_NEIGHBOURS)
     return {view: tuple(sorted(lengths)) for view, lengths in sorted(wanted.items())}
+
+
+def searched_sketches(config: MineConfig, models: AnnotateConfig) -> tuple[str, ...]:
+    """The columns of sketches, beside that of the features, which the miners' views compare."""
+    views = wanted_views(config)
+    made = {
+        "pattern_sketch": "pattern" in views and models.pattern_model is not None,
+        "caption_sketch": "caption" in views,
+    }
+    return tuple(name for name in SEARCHED if made[name])
 
 
 def _groups_of_six(config: MineConfig, scores: Scores) -> NeighbourMiner:

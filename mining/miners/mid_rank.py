@@ -17,7 +17,9 @@ class MidRankConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    view: Literal["image", "pattern", "text"] = Field(default="image", description="what ranks the neighbours")
+    view: Literal["image", "pattern", "caption", "text"] = Field(
+        default="image", description="what ranks the neighbours"
+    )
     first_rank: int = Field(default=10, ge=1, description="the nearest neighbour that may be a partner, counted from 1")
     last_rank: int = Field(default=50, ge=1, description="the last one")
     pairs_per_query: int = Field(default=2, ge=1, description="partners of a query image, spread over the ranks")

@@ -15,8 +15,9 @@ from mining.spread import spread
 from mining.windows import Window, WindowConfig
 from schemas.outcomes import Outcomes
 
-#: What images can be near in: features of the image model, the pattern of light and dark, their texts.
-VIEWS = ("image", "pattern", "text")
+#: What images can be near in: features of the image model, the pattern, captions by a model, texts of their pages. The
+#: text stands last, since it is chosen for by itself.
+VIEWS = ("image", "pattern", "caption", "text")
 
 
 class NeighboursConfig(BaseModel):
@@ -29,7 +30,13 @@ class NeighboursConfig(BaseModel):
     )
     pattern: WindowConfig | None = Field(
         default=WindowConfig(min=0.65),
-        description="window on the pattern of light and dark (perceptual hash)",
+        description="window on the pattern: features of annotate_images.pattern_model, of light and dark (perceptual "
+        "hash) without one",
+    )
+    caption: WindowConfig | None = Field(
+        default=None,
+        description="window on the sentence embeddings of the captions by annotate_images.caption_model; null for none",
+        json_schema_extra={"absent_if_null": True},
     )
     text: WindowConfig | None = Field(
         default=WindowConfig(min=0.42, max=0.97), description="window on the texts' sentence embeddings"
@@ -41,7 +48,7 @@ class NeighboursConfig(BaseModel):
     @model_validator(mode="after")
     def _looks_somewhere(self) -> NeighboursConfig:
         if not self.windows:
-            raise ValueError("give at least one of image, pattern and text a window")
+            raise ValueError("give at least one of image, pattern, caption and text a window")
         return self
 
     @property
@@ -63,8 +70,9 @@ class NeighboursMiner:
     def find(self, image_id: str, lists: Mapping[str, Neighbours], outcomes: Outcomes) -> Iterator[Found]:
         """Pairs around one image. Reasons of `candidate_pair`: `outside_window`, `query_cap`, `in_another_view`.
 
-        What the views of looks share is taken once. The text is chosen for by itself: the place that stands for it may
-        lie in another part of the corpus than the image, and how a corpus is cut must not decide."""
+        What the views of the image itself share is taken once, its caption among them. The text is chosen for by
+        itself: the place that stands for it may lie in another part of the corpus than the image, and how a corpus is
+        cut must not decide."""
         taken: set[str] = set()
         for view in self._config.windows:
             near = lists.get(view)

@@ -1,4 +1,5 @@
-"""Models of `transformers` by name or folder: CLIP-like image and text towers, captioners, detectors (preset `hub`).
+"""Models of `transformers` by name or folder: CLIP-like image and text towers, vision models, captioners, detectors
+(preset `hub`).
 
 torch's bits depend on the shape of what it computes: images and texts go through in batches of one size, cut in the
 order of the rows and filled up, and texts are padded to one length.
@@ -50,19 +51,27 @@ class Checkpoint:
         # A folder is named by its last part: tables hold no paths of the machine that wrote them.
         self.name = Path(name).resolve().name if Path(name).is_dir() else self._source
 
-    def load(self, kind: str) -> Any:
+    def load(self, kind: str, **options: Any) -> Any:
         """What the class `kind` of transformers makes of the checkpoint. Raises ConfigurationError."""
         try:
-            return getattr(self._transformers, kind).from_pretrained(self._source, revision=self._revision)
+            return getattr(self._transformers, kind).from_pretrained(self._source, revision=self._revision, **options)
         except (OSError, ValueError, KeyError, ImportError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ConfigurationError(f"cannot load {kind} of the model {self._source!r}: {reason}") from error
 
     def model(self, kind: str) -> Any:
         """The model in evaluation mode on its device."""
+        return self._ready(self.load(kind))
+
+    def model_and_gaps(self, kind: str) -> tuple[Any, list[str]]:
+        """The same, with the names of the weights that the checkpoint does not hold: those are random."""
+        model, told = self.load(kind, output_loading_info=True)
+        return self._ready(model), sorted(told["missing_keys"])
+
+    def _ready(self, model: Any) -> Any:
         try:
             # Whatever precision it was saved in: half precision on a CPU is slow or missing.
-            return self.load(kind).float().eval().to(self._device)
+            return model.float().eval().to(self._device)
         except RuntimeError as error:
             raise ConfigurationError(f"cannot use the device {self._device!r}: {error}") from error
 
@@ -81,6 +90,26 @@ def _filled(rows: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """The rows with the last one repeated until there are `size`."""
     missing = size - len(rows)
     return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing > 0 else rows
+
+
+class _Eye:
+    """How a processor sees pictures: their size, as `mining.decoding` makes it (`resize`, `crop`: see
+    `schemas.protocols.GeneratedScorer`), and the numbers that a model is given."""
+
+    def __init__(self, settings: Any, model: Any) -> None:
+        normalised, size = getattr(settings, "do_normalize", True), dict(settings.size)
+        self._mean = np.array(settings.image_mean if normalised else [0.0] * 3, np.float32)
+        self._std = np.array(settings.image_std if normalised else [1.0] * 3, np.float32)
+        self.resize: int | None = size.get("shortest_edge")
+        side = dict(getattr(settings, "crop_size", None) or {}) if self.resize else size
+        self.crop = int(side.get("height") or self.resize or getattr(model.config, "image_size", 0) or 224)
+
+    def pixels(self, images: UInt8Array, batch: int) -> Any:
+        """A tensor float32 (batch, 3, crop, crop) of images (n, crop, crop, 3), filled up."""
+        import torch
+
+        pixels = (_filled(images, batch).astype(np.float32) / 255.0 - self._mean) / self._std
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
 class HubImageEncoder:
@@ -152,6 +181,44 @@ class HubTextEncoder:
         return (vectors / lengths).astype(np.float32)
 
 
+class HubPatternEncoder:
+    """A vision model such as DINOv2: what it pools, or the class token where it has no trained pooling."""
+
+    def __init__(self, name: str, device: str = "cpu", batch: int = 16, threads: int = 1) -> None:
+        checkpoint = Checkpoint(name, device, threads)
+        self._model, gaps = checkpoint.model_and_gaps("AutoModel")
+        if self._model.main_input_name != "pixel_values" or hasattr(self._model, "get_text_features"):
+            raise ConfigurationError(
+                f"{name!r} does not look at images alone: annotate_images.pattern_model takes vision models such as "
+                "facebook/dinov2-base."
+            )
+        # A checkpoint that was trained with a head of another kind gets a pooling of random numbers.
+        self._pools = not any("pooler" in gap for gap in gaps)
+        self.name, self.revision = checkpoint.name, checkpoint.revision(self._model)
+        self._eye = _Eye(checkpoint.load("AutoImageProcessor"), self._model)
+        self.resize, self.crop = self._eye.resize, self._eye.crop
+        self._device, self._batch = device, batch
+        self.dimension = int(self._encode(np.zeros((1, self.crop, self.crop, 3), np.uint8)).shape[1])
+
+    def encode(self, images: UInt8Array) -> Float32Array:
+        """See `schemas.protocols.PatternEncoder`."""
+        starts = range(0, len(images), self._batch)
+        parts = [self._encode(images[start : start + self._batch]) for start in starts]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+
+    def _encode(self, images: UInt8Array) -> Float32Array:
+        import torch
+
+        tensor = self._eye.pixels(images, self._batch).to(self._device)
+        with torch.inference_mode():
+            output = self._model(pixel_values=tensor)
+            pooled = getattr(output, "pooler_output", None) if self._pools else None
+            # Convolutions pool to (n, d, 1, 1).
+            features = output.last_hidden_state[:, 0] if pooled is None else pooled
+            found: Float32Array = features.flatten(1).float().cpu().numpy()
+        return found[: len(images)]
+
+
 #: Words in the names of classes by which detectors say "made by a model".
 _GENERATED = frozenset(
     "ai aigc aigenerated artificial deepfake diffusion fake gan generated machine synthetic synth".split()
@@ -180,13 +247,8 @@ class HubGeneratedScorer:
                 f"annotate_images.generated_label must name the class of {name!r} that stands for generated images, "
                 f"one of {listed[:300]}."
             )
-        settings = checkpoint.load("AutoImageProcessor")
-        normalised, size = getattr(settings, "do_normalize", True), dict(settings.size)
-        self._mean = np.array(settings.image_mean if normalised else [0.0] * 3, np.float32)
-        self._std = np.array(settings.image_std if normalised else [1.0] * 3, np.float32)
-        self.resize: int | None = size.get("shortest_edge")
-        side = dict(getattr(settings, "crop_size", None) or {}) if self.resize else size
-        self.crop = int(side.get("height") or self.resize or getattr(self._model.config, "image_size", 0) or 224)
+        self._eye = _Eye(checkpoint.load("AutoImageProcessor"), self._model)
+        self.resize, self.crop = self._eye.resize, self._eye.crop
         self._device, self._batch = device, batch
 
     def score(self, images: UInt8Array) -> Float32Array:
@@ -198,9 +260,8 @@ class HubGeneratedScorer:
     def _score(self, images: UInt8Array) -> Float32Array:
         import torch
 
-        pixels = (_filled(images, self._batch).astype(np.float32) / 255.0 - self._mean) / self._std
+        tensor = self._eye.pixels(images, self._batch).to(self._device)
         with torch.inference_mode():
-            tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(self._device)
             shares = self._model(pixel_values=tensor).logits.float().softmax(-1).cpu().numpy()
         result: Float32Array = shares[: len(images), self._columns].sum(axis=1, dtype=np.float32)
         return result

@@ -8,7 +8,7 @@ inner products then are below 2**24, and float32 sums them exactly in any order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ LENGTH = 4000.0
 #: Images whose neighbours' vectors are gathered at once: what a processor's cache holds is multiplied twice as fast.
 _GATHERED = 8
 
-VIEWS = ("image", "pattern", "text")
+VIEWS = ("image", "pattern", "caption", "text")
 
 
 @dataclass(frozen=True)
@@ -88,26 +88,31 @@ def _products(
 @dataclass(frozen=True)
 class ImageColumns:
     """What is known of images, sorted by id: of n their sketches int8 (n, s) and perceptual hashes uint64 (n), of the m
-    that have a text its embedding float32 (m, t) of unit length."""
+    that have a text its embedding float32 (m, t) of unit length. Sketches of patterns (n, p) and of captions (n, c) are
+    zeros for an image that has none, and p and c are 0 where no image has one."""
 
     ids: Sequence[str]
     sketches: npt.NDArray[np.int8]
     hashes: npt.NDArray[np.uint64]
     texted: Sequence[str]
     texts: Float32Array
+    patterns: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    captions: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
 
 
 def view_vectors(view: str, images: ImageColumns) -> ViewVectors:
-    """The vectors of one view; images without a text, or whose features are all zero, are left out of it."""
+    """The vectors of one view; images without a text or a caption, or whose features are all zero, are left out of it.
+    The pattern is that of a model where images have one, else that of the hashes."""
     if view == "text":
         wide = images.texts.astype(np.float64)
         unit = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), np.finfo(np.float64).tiny)
         return ViewVectors(images.texted, unit.astype(np.float32), unit)
-    if view == "pattern":
+    if view == "pattern" and not images.patterns.shape[1]:
         bits = hash_bits(images.hashes)
         return ViewVectors(images.ids, bits / np.float32(8.0), SketchMatrix(bits, np.full(len(bits), 8.0)))
-    rows = np.flatnonzero(images.sketches.any(axis=1))
-    values = images.sketches[rows].astype(np.float32)
+    sketched = {"image": images.sketches, "pattern": images.patterns, "caption": images.captions}[view]
+    rows = np.flatnonzero(sketched.any(axis=1))
+    values = sketched[rows].astype(np.float32)
     lengths = np.sqrt(np.sum(values.astype(np.float64) ** 2, axis=1))
     unit = (values / lengths[:, None]).astype(np.float32)
     return ViewVectors([images.ids[row] for row in rows.tolist()], unit, SketchMatrix(values, lengths))

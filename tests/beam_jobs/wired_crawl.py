@@ -309,13 +309,13 @@ class Crawl:
         return found
 
 
-def annotated_crawl(root: Path, answers: Sequence[Any], parts: int = 1) -> Crawl:
-    """The crawl in `parts` archives of one shard each, read and annotated."""
+def annotated_crawl(root: Path, answers: Sequence[Any], parts: int = 1, **sections: Any) -> Crawl:
+    """The crawl in `parts` archives of one shard each, read and annotated; `sections`: as `Crawl.run` takes them."""
     size = -(-len(answers) // parts)
     for part in range(parts):
         write_warc(root / "archives" / f"{part}.warc.gz", answers[part * size : (part + 1) * size])
     crawl = Crawl(root / "out", root / "archives", {"run": {"shard_bytes": 1 << 10}})
-    crawl.run("annotate_images")
+    crawl.run("annotate_images", **sections)
     return crawl
 
 

@@ -55,6 +55,10 @@ def worked(output):
         ("miners: [mid_rank]", "50 nearest neighbours are asked for in the view image, and the corpus has 16 images"),
         ("{miners: [neighbours], neighbours: {k: 5, image: {max: -0.9}}}", "mine_pairs.neighbours.image keeps nothing"),
         (
+            "{miners: [neighbours], neighbours: {k: 5, caption: {min: 0.5}}}",
+            "mine_pairs.neighbours.caption reads captions, and nothing writes any: set annotate_images.caption_model",
+        ),
+        (
             "{miners: [groups_of_six], groups_of_six: {k: 3}, quotas: {groups_of_six: 4}}",
             "the quota of groups_of_six is 4 pairs, and it finds none",
         ),

@@ -119,6 +119,7 @@ def test_what_blurs_faces_and_tells_generated_images_is_looked_for_before_the_ru
     for section, options in (
         ("publish_dataset", {"blur_faces": str(tmp_path / "missing.onnx")}),
         ("annotate_images", {"generated_model": str(tmp_path / "missing")}),
+        ("annotate_images", {"pattern_model": str(tmp_path / "missing")}),
     ):
         own = load_settings("local", options={section: options})
         with pytest.raises(requirements.ConfigurationError, match="where no"):

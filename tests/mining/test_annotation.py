@@ -19,6 +19,7 @@ pytest.importorskip("onnxruntime")
 from mining.annotation import AnnotateConfig, AnnotationModels, annotate, embed_texts, load_models
 from mining.places import ImageFacts
 from mining.similarity import cosines, sketch_matrix
+from mining.sketches import sketches
 from schemas.ids import image_id, text_id
 from schemas.outcomes import CollectedOutcomes
 from schemas.settings import deciding_fields
@@ -69,6 +70,7 @@ def test_rows_hold_what_pairing_reads_and_fit_their_table(models: AnnotationMode
     assert np.abs(cosines(matrix, matrix) - features @ features.T).max() < 0.1
     assert set(table["models"].to_pylist()) == {models.names}
     assert "efficientnet-lite0" in models.names
+    assert {row[name] for row in rows for name in ("caption", "pattern_sketch", "caption_sketch")} == {None}
 
 
 def test_rows_do_not_depend_on_batch_or_order_or_threads(models: AnnotationModels) -> None:
@@ -218,3 +220,28 @@ def test_the_preset_hub_gives_captions_and_no_labels(tmp_path: Path) -> None:
     assert len(marks) == 3 + 2 + 3
     embed_texts(["a cat"], config, load_models(config), outcomes)
     assert len(outcomes.rows("texts")[0]["embedding"]) == 24
+    texts = load_models(config).texts
+    assert [row["caption_sketch"] for row in rows] == [
+        sketches(texts.encode([row["caption"]]))[0].tobytes() for row in rows
+    ]
+
+
+def test_a_vision_model_gives_patterns_whatever_the_order(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    sys.path.insert(0, str(Path(__file__).parent / "models"))
+    import tiny_models
+
+    clip, dinov2 = str(tiny_models.clip(tmp_path / "clip")), str(tiny_models.dinov2(tmp_path / "dinov2"))
+    config = AnnotateConfig(image_model=clip, text_model=clip, safety_model=None, pattern_model=dinov2, batch=3)
+    images = named(*good(4))
+    rows = run(images, load_models(config), config)[0].rows("annotations")
+    assert pa.Table.from_pylist(rows, schema=TABLES["annotations"].schema).num_rows == 4
+    assert [len(row["pattern_sketch"]) for row in rows] == [32] * 4
+    assert len({row["pattern_sketch"] for row in rows}) == 4
+    assert {(row["caption"], row["caption_sketch"], row["models"]) for row in rows} == {
+        (None, None, "clip (local); dinov2 (local)")
+    }
+    again = run(images[::-1], load_models(config), config)[0].rows("annotations")
+    assert [row["pattern_sketch"] for row in again] == [row["pattern_sketch"] for row in rows[::-1]]
+    assert "pattern_model" in deciding_fields(config)
+    assert "pattern_model" not in deciding_fields(AnnotateConfig())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
-from mining.mine_config import CapsConfig, MineConfig
-from mining.miners.make import neighbour_miners, page_miner, wanted_views
+from mining.annotate_config import AnnotateConfig
+from mining.mine_config import CapsConfig, MineConfig, check_captions
+from mining.miners.make import neighbour_miners, page_miner, searched_sketches, wanted_views
 from mining.windows import ScoreCounts
 from schemas.errors import ConfigurationError
 
@@ -59,6 +62,34 @@ def test_lists_are_as_long_as_each_miner_wants_them() -> None:
     assert wanted_views(MineConfig()) == {}
     assert page_miner(config) is None
     assert page_miner(MineConfig()) is not None
+
+
+@pytest.mark.parametrize(
+    ("setting", "config"),
+    [
+        ("neighbours.caption", {"miners": ["neighbours"], "neighbours": {"caption": {"min": 0.5}}}),
+        ("mid_rank.view", {"miners": ["mid_rank"], "mid_rank": {"view": "caption"}}),
+        ("entities.sources", {"miners": ["entities"], "entities": {"sources": ["caption"]}}),
+    ],
+)
+def test_captions_that_nothing_writes_are_not_read(setting: str, config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=rf"mine_pairs\.{setting} reads captions, .* set annotate_images"):
+        check_captions(MineConfig(**config), AnnotateConfig())
+    check_captions(MineConfig(**config), AnnotateConfig(caption_model="blip"))
+    check_captions(MineConfig(**config | {"miners": ["co_occurrence", "groups_of_six"]}), AnnotateConfig())
+    check_captions(MineConfig(miners=["entities", "neighbours", "mid_rank"]), AnnotateConfig())
+
+
+def test_sketches_travel_where_a_view_compares_them() -> None:
+    both = AnnotateConfig(caption_model="blip", pattern_model="dinov2")
+    plain, looks = MineConfig(), MineConfig(miners=["neighbours"])
+    captions = MineConfig(miners=["mid_rank"], mid_rank={"view": "caption"})
+    assert [searched_sketches(one, both) for one in (plain, looks, captions)] == [
+        (),
+        ("pattern_sketch",),
+        ("caption_sketch",),
+    ]
+    assert searched_sketches(looks, AnnotateConfig()) == ()
 
 
 def test_a_miners_quantiles_are_those_of_its_own_lists() -> None:

@@ -12,7 +12,8 @@ import pytest
 from mining.corpus_pairs import corpus_pair, near_duplicate_pair, page_of_pairs
 from mining.mine_config import MineConfig
 from mining.pair_columns import corpus_pairs, near_duplicate_pairs, pages_of_pairs
-from mining.place_columns import PlaceColumns
+from mining.place_columns import PlaceColumns, unsearched
+from schemas.crawl_tables import SEARCHED
 from schemas.ids import digest
 from schemas.tables import CANDIDATES, ELIGIBLE, FOUND
 
@@ -46,6 +47,9 @@ def eligible(number: int) -> dict[str, Any]:
         "license": (None, "cc-by", "cc0")[number % 3],
         "opt_out": (None, "noai", "noai,robots")[number // 15],
         "crawl_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "caption": None if number % 4 else f"a bridge {number}",
+        "pattern_sketch": bytes([number]) * 8,
+        "caption_sketch": None if number % 4 else bytes([number]) * 8,
     }
 
 
@@ -104,7 +108,12 @@ def test_pages_of_pairs_equal_those_made_one_by_one() -> None:
         for page_id in sorted({row["page_id"] for row in rows})
         for row in page_of_pairs(page_id, [row for row in rows if row["page_id"] == page_id], PLACES)
     ]
-    assert pages_of_pairs(pairs, places).equals(pa.Table.from_pylist(single, ELIGIBLE.schema))
+    pages = pages_of_pairs(pairs, places)
+    assert pages.equals(pa.Table.from_pylist(single, ELIGIBLE.schema))
+    assert all(pages[name].null_count == len(pages) for name in SEARCHED)
+    assert unsearched(pages).equals(pages)
+    assert unsearched(pa.Table.from_pylist(ROWS, ELIGIBLE.schema))["pattern_sketch"].null_count == len(ROWS)
+    assert 0 < pages["caption"].null_count < len(pages)
 
 
 def test_places_without_a_text_and_no_places_at_all() -> None:

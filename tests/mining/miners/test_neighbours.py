@@ -10,7 +10,13 @@ from mining.miners.neighbours import NeighboursConfig, NeighboursMiner
 from mining.windows import Window
 from schemas.outcomes import CollectedOutcomes
 
-WINDOWS = {"image": Window(0.6, 0.95), "pattern": Window(0.65, 1.0), "text": Window(0.4, 0.9)}
+WINDOWS = {
+    "image": Window(0.6, 0.95),
+    "pattern": Window(0.65, 1.0),
+    "caption": Window(0.5, 0.9),
+    "text": Window(0.4, 0.9),
+}
+CAPTIONS = {"min": 0.5, "max": 0.9}
 
 
 def find(lists: dict[str, list[tuple[str, float]]], **settings: object) -> tuple[list[Found], CollectedOutcomes]:
@@ -41,6 +47,21 @@ def test_what_one_view_of_looks_took_another_does_not_take_again() -> None:
     assert dict(outcomes.counts.entry("candidate_pair").rejected) == {"in_another_view": 1}
 
 
+def test_captions_are_of_the_image_and_looked_at_where_they_have_a_window() -> None:
+    lists = {"image": [("a", 0.9)], "caption": [("a", 0.8), ("b", 0.7), ("c", 0.2)], "text": [("a", 0.8), ("b", 0.7)]}
+    found, outcomes = find(lists, caption=CAPTIONS)
+    assert [(one.target_id, one.why.split()[0]) for one in found] == [
+        ("a", "image"),
+        ("b", "caption"),
+        ("a", "text"),
+        ("b", "text"),
+    ]
+    assert found[1].negatives == ("c",)
+    assert dict(outcomes.counts.entry("candidate_pair").rejected) == {"in_another_view": 1, "outside_window": 1}
+    assert [one.why.split()[0] for one in find(lists)[0]] == ["image", "text", "text"]
+    assert NeighboursConfig(caption=CAPTIONS, image=None, pattern=None, text=None).windows.keys() == {"caption"}
+
+
 NEAR = st.dictionaries(st.sampled_from("abcdefghijklm"), st.integers(0, 100).map(lambda one: one / 100))
 LISTS = st.dictionaries(st.sampled_from(sorted(WINDOWS)), NEAR)
 
@@ -48,9 +69,10 @@ LISTS = st.dictionaries(st.sampled_from(sorted(WINDOWS)), NEAR)
 @given(LISTS, st.integers(1, 4))
 def test_texts_that_lie_in_another_part_give_the_same_pairs(lists: dict[str, dict[str, float]], cap: int) -> None:
     ordered = {view: sorted(near.items(), key=lambda one: (-one[1], one[0])) for view, near in lists.items()}
-    together, _ = find(ordered, pairs_per_view=cap)
-    looks, _ = find({view: near for view, near in ordered.items() if view != "text"}, pairs_per_view=cap)
-    texts, _ = find({view: near for view, near in ordered.items() if view == "text"}, pairs_per_view=cap)
+    settings = {"pairs_per_view": cap, "caption": CAPTIONS}
+    together, _ = find(ordered, **settings)
+    looks, _ = find({view: near for view, near in ordered.items() if view != "text"}, **settings)
+    texts, _ = find({view: near for view, near in ordered.items() if view == "text"}, **settings)
     assert together == looks + texts
 
 
@@ -63,7 +85,7 @@ def test_a_view_without_a_window_is_not_looked_at() -> None:
 @given(LISTS, st.integers(1, 4))
 def test_windows_and_caps_hold_and_no_view_gives_a_pair_twice(lists: dict[str, dict[str, float]], cap: int) -> None:
     ordered = {view: sorted(near.items(), key=lambda one: (-one[1], one[0])) for view, near in lists.items()}
-    found, _ = find(ordered, pairs_per_view=cap)
+    found, _ = find(ordered, pairs_per_view=cap, caption=CAPTIONS)
     looks = [one.target_id for one in found if not one.why.startswith("text")]
     assert len(set(looks)) == len(looks)
     for view in lists:

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import tiny_models
 
 from mining.decoding import UndecodableError, square, stretched
-from mining.models.hub import HubCaptioner, HubGeneratedScorer, HubImageEncoder, HubTextEncoder
+from mining.models.hub import HubCaptioner, HubGeneratedScorer, HubImageEncoder, HubPatternEncoder, HubTextEncoder
 from schemas.errors import ConfigurationError
-from schemas.protocols import Captioner, GeneratedScorer, ImageEncoder, TextEncoder
+from schemas.protocols import Captioner, GeneratedScorer, ImageEncoder, PatternEncoder, TextEncoder
 
 MODELS = {"clip": (tiny_models.clip, 32, 24), "siglip": (tiny_models.siglip, 40, 32)}
 
@@ -127,6 +127,36 @@ def test_detectors_give_the_probability_of_their_own_processor(tmp_path: Path, c
     assert scorer.score(images[:0]).shape == (0,)
 
 
+def test_patterns_are_what_a_vision_model_pools_from_its_own_processor(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoImageProcessor, AutoModel
+
+    path, image = str(tiny_models.dinov2(tmp_path / "dinov2")), picture(60, 50)
+    encoder = HubPatternEncoder(path, batch=4)
+    assert isinstance(encoder, PatternEncoder)
+    assert (encoder.name, encoder.revision, encoder.crop, encoder.resize) == ("dinov2", "local", 32, 32)
+    inputs = AutoImageProcessor.from_pretrained(path)(images=image, return_tensors="pt")
+    with torch.no_grad():
+        expected = AutoModel.from_pretrained(path)(**inputs).pooler_output[0].numpy()
+    found = encoder.encode(square(image, 32, 32)[None])[0]
+    assert found @ expected / np.linalg.norm(found) / np.linalg.norm(expected) > 0.999
+    features = encoder.encode(crops(6, 32))
+    assert (features.shape, features.dtype, np.unique(features, axis=0).shape[0]) == ((6, 32), np.float32, 6)
+    assert np.array_equal(encoder.encode(crops(6, 32)[4:]), features[4:]), "a short batch gives the bits of a full one"
+    assert encoder.encode(crops(1, 32)[:0]).shape == (0, 32)
+    assert HubPatternEncoder(str(tiny_models.resnet(tmp_path / "resnet"))).encode(crops(3, 32)).shape == (3, 16)
+
+
+def test_a_pooling_that_was_never_trained_is_not_used(tmp_path: Path) -> None:
+    import torch
+
+    path, images = str(tiny_models.vit(tmp_path / "vit")), crops(3, 32)
+    torch.manual_seed(1)
+    first = HubPatternEncoder(path).encode(images)
+    torch.manual_seed(2)
+    assert np.array_equal(HubPatternEncoder(path).encode(images), first)
+
+
 def test_the_class_of_generated_images_is_found_by_its_name_or_named(tmp_path: Path) -> None:
     image = stretched(picture(60, 50), 32)[None]
     named = {("Real", "Fake"): 1, ("AiArtData", "RealArt"): 0, ("not_ai", "ai"): 1, ("human", "AI-generated"): 1}
@@ -154,5 +184,10 @@ def test_what_is_no_model_is_a_configuration_error(folder: Path, tmp_path: Path)
         HubImageEncoder(str(tiny_models.bert(tmp_path / "bert")))
     with pytest.raises(ConfigurationError, match="no text tower"):
         HubTextEncoder(str(tmp_path / "bert"))
+    for name in (tmp_path / "bert", folder / "clip", folder / "blip"):
+        with pytest.raises(ConfigurationError, match="does not look at images alone"):
+            HubPatternEncoder(str(name))
+    with pytest.raises(ConfigurationError, match="cannot load AutoModel of the model"):
+        HubPatternEncoder(str(tmp_path))
     with pytest.raises(ConfigurationError, match="device"):
         HubImageEncoder(str(folder / "clip"), device="no such device")

@@ -20,7 +20,7 @@ def bert_tokenizer(folder: Path) -> None:
 def _image_processor(folder: Path, kind: str, side: int) -> None:
     settings = {
         "image_processor_type": kind,
-        "size": {"shortest_edge": side} if kind.startswith("CLIP") else {"height": side, "width": side},
+        "size": {"shortest_edge": side} if kind.startswith(("CLIP", "Bit")) else {"height": side, "width": side},
         "crop_size": {"height": side, "width": side},
         "do_normalize": True,
         "do_resize": True,
@@ -78,14 +78,20 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-def blip(folder: Path) -> Path:
+def blip(folder: Path, large: bool = False) -> Path:
+    """A captioner; one of `large` weights says of each image something else."""
     import torch
     from transformers import BlipConfig, BlipForConditionalGeneration
 
     torch.manual_seed(0)
     bert_tokenizer(folder)
     text = _text(64) | {"encoder_hidden_size": 32, "sep_token_id": 3}
-    BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=_vision(32))).save_pretrained(folder)
+    model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=_vision(32)))
+    with torch.no_grad():
+        for weights in model.parameters() if large else ():
+            if weights.ndim > 1:
+                weights.normal_(std=0.3)
+    model.save_pretrained(folder)
     _image_processor(folder, "BlipImageProcessor", 32)
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "BlipProcessor"}))
     return folder
@@ -101,6 +107,28 @@ def vit(folder: Path, labels: tuple[str, ...] = ("artificial", "human"), crop: b
     numbers = {name: number for number, name in names.items()}
     ViTForImageClassification(ViTConfig(**_vision(32), id2label=names, label2id=numbers)).save_pretrained(folder)
     _image_processor(folder, "CLIPImageProcessor" if crop else "ViTImageProcessor", 32)
+    return folder
+
+
+def dinov2(folder: Path) -> Path:
+    """A vision model whose pooled output is its class token."""
+    import torch
+    from transformers import Dinov2Config, Dinov2Model
+
+    torch.manual_seed(0)
+    Dinov2Model(Dinov2Config(**_vision(32))).save_pretrained(folder)
+    _image_processor(folder, "BitImageProcessor", 32)
+    return folder
+
+
+def resnet(folder: Path) -> Path:
+    """A vision model of convolutions."""
+    import torch
+    from transformers import ResNetConfig, ResNetModel
+
+    torch.manual_seed(0)
+    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])).save_pretrained(folder)
+    _image_processor(folder, "ViTImageProcessor", 32)
     return folder
 
 

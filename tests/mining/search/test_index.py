@@ -45,6 +45,7 @@ def corpus(count: int, clusters: int, size: int = 64, seed: int = 5) -> ImageCol
         hashes[order],
         sorted(ids),
         texts[order],
+        captions=sketches(np.ascontiguousarray(texts[order][:, ::-1])),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import made_places as made
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ def columns(count: int = 40, first: int = 0) -> ImageColumns:
     sketches = [made.sketch(number, like=number % 5, share=0.6) for number in range(first, first + count)]
     texts = np.stack([made.embedding(number) for number in range(first, first + count)][::2])
     hashes = np.array([int(made.image_id(one)[:16], 16) for one in ids], np.uint64)
-    return ImageColumns(ids, np.stack([np.frombuffer(one, np.int8) for one in sketches]), hashes, ids[::2], texts)
+    looks = np.stack([np.frombuffer(one, np.int8) for one in sketches])
+    return ImageColumns(ids, looks, hashes, ids[::2], texts, captions=looks[:, ::-1][:, :48])
 
 
 def all_scores(vectors: ViewVectors) -> np.ndarray:
@@ -44,6 +47,16 @@ def test_images_that_resemble_nothing_are_left_out() -> None:
     known.sketches[1] = 0
     assert list(view_vectors("image", known).ids) == [known.ids[0], *known.ids[2:]]
     assert list(view_vectors("text", known).ids) == known.ids[::2]
+    assert list(view_vectors("caption", known).ids) == [known.ids[0], *known.ids[2:]]
+    assert not len(view_vectors("caption", replace(known, captions=np.zeros((4, 0), np.int8))).ids)
+
+
+def test_the_pattern_is_that_of_a_model_where_there_is_one() -> None:
+    known = columns()
+    seen = replace(known, patterns=np.ascontiguousarray(known.sketches[::-1, :32]))
+    looks = sketch_matrix([row.tobytes() for row in seen.patterns])
+    assert (all_scores(view_vectors("pattern", seen)) == cosines(looks, looks)).all()
+    assert (all_scores(view_vectors("image", seen)) == all_scores(view_vectors("image", known))).all()
 
 
 @pytest.mark.parametrize("view", VIEWS)
