@@ -93,7 +93,7 @@ def settings(detector=None, search=None, **crops):
 
 def mined(crawl, *given, backwards=False, **more):
     found = crawl.mine(backwards, **settings(*given, **more))
-    return {name: row for name, row in zip(names(found), found, strict=True)}
+    return dict(zip(names(found), found, strict=True))
 
 
 def facts(found):
@@ -116,7 +116,6 @@ def test_a_small_thing_is_found_by_its_crop_and_published_with_boxes(squares, de
         x, y, width, height = box
         assert (x + width / 2, y + height / 2) == (pytest.approx(0.5, abs=0.06), pytest.approx(0.5, abs=0.06))
         assert width == pytest.approx(side, rel=0.4)
-    assert not {"cut.png", "square.png"} >= set(SMALL)
     assert ("square.png", "cut.png") not in published
     entries = squares.entries()
     assert entries["image"]["kept"] == entries["image"]["in"] == 8

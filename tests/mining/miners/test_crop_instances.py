@@ -108,7 +108,9 @@ def found(
     config: InstancesConfig, *lists: str, image_id: str = "a", known: tuple[str, ...] = ()
 ) -> tuple[list[Found], dict[str, int]]:
     """The pairs of the crops with the images of their lists, and the reasons of the others; sums hold."""
-    given = [Neighbours(tuple(one.split()), tuple(round(0.9 - 0.1 * n, 4) for n in range(len(one.split())))) for one in lists]
+    given = [
+        Neighbours(tuple(one.split()), tuple(round(0.9 - 0.1 * n, 4) for n in range(len(one.split())))) for one in lists
+    ]
     outcomes = CollectedOutcomes()
     pairs = list(miner(config).find(image_id, CROPS[: len(lists)], given, known, outcomes))
     entry = outcomes.counts.entry("candidate_pair")
@@ -148,9 +150,7 @@ def test_of_several_crops_that_find_an_image_the_best_stands() -> None:
     double = [CROPS[0], Crop(1, "plant", 0.8, (0.15, 0.15, 0.3, 0.4))]
     outcomes, near_it = CollectedOutcomes(), Neighbours(("close",), (0.5,))
     [pair] = miner().find("a", double, [near_it, near_it], (), outcomes)
-    alone = [
-        next(miner().find("a", [one], [near_it], (), CollectedOutcomes())).score for one in double
-    ]
+    alone = [next(miner().find("a", [one], [near_it], (), CollectedOutcomes())).score for one in double]
     assert pair.score == max(alone)
     assert outcomes.counts.entry("candidate_pair").rejected == {"in_another_crop": 1}
     # What one crop finds is no negative of the other's pairs.
