@@ -77,9 +77,22 @@ def looked_at(tmp_path_factory):
     return annotated_crawl(tmp_path_factory.mktemp("squares"), site(), 3)
 
 
+@pytest.fixture(scope="module")
+def mined_before(looked_at, tmp_path_factory, detector):
+    """A run over it, first without and then with crops, and its pairs of both."""
+    crawl = copied(looked_at, tmp_path_factory.mktemp("mined") / "out")
+    without = mined(crawl)
+    assert not crawl.workspace.in_force("mine_pairs.crops")
+    found = mined(crawl, detector)
+    # What whole images found stands as it was made.
+    assert crawl.worked["mine_pairs.instances"] == 0
+    return crawl, without, found
+
+
 @pytest.fixture
-def squares(looked_at, tmp_path):
-    return copied(looked_at, tmp_path / "out")
+def squares(mined_before, tmp_path):
+    """A copy of it."""
+    return copied(mined_before[0], tmp_path / "out")
 
 
 def settings(detector=None, search=None, **crops):
@@ -101,12 +114,11 @@ def facts(found):
     return {name: [row[column] for column in columns] for name, row in found.items()}
 
 
-def test_a_small_thing_is_found_by_its_crop_and_published_with_boxes(squares, detector):
-    assert SMALL not in mined(squares)
-    assert not squares.workspace.in_force("mine_pairs.crops")
+def test_a_small_thing_is_found_by_its_crop_and_published_with_boxes(squares, mined_before, detector):
+    _, without, found = mined_before
+    assert SMALL not in without
+    assert facts(without).items() <= facts(found).items()
     squares.publish(mine_pairs=settings(detector))
-    # What whole images found stands as it was made.
-    assert squares.worked["mine_pairs.instances"] == 0
     published = dict(zip(names(squares.published()), squares.published(), strict=True))
     row = published[SMALL]
     assert row["mining"] == "instances"
@@ -124,41 +136,37 @@ def test_a_small_thing_is_found_by_its_crop_and_published_with_boxes(squares, de
     assert entries["candidate_pair"]["in"] == 2 * 8 * NEIGHBOURS
 
 
-def test_nothing_is_done_twice(squares, detector):
-    first = mined(squares, detector)
-    assert squares.worked["mine_pairs.crops"] == 3
-    assert mined(squares, detector) == first
+def test_nothing_is_done_twice(squares, mined_before, detector):
+    _, without, found = mined_before
+    assert mined(squares, detector) == found
     assert not any(squares.worked.values())
     # What is taken of what was found is no matter of the detector's, nor of the search.
     mined(squares, detector, similarity_min=0.1)
     done = {job for job, count in squares.worked.items() if count and job.startswith("mine_pairs.crop")}
     assert done == {"mine_pairs.crop_instances"}
-    mined(squares, detector, count=2)
-    assert squares.worked["mine_pairs.crops"] == 3
-    assert facts(mined(squares)).keys() < first.keys()
-    assert not squares.workspace.has_run("mine_pairs.crops") or not squares.workspace.in_force("mine_pairs.crops")
+    assert mined(squares) == without
+    assert not squares.workspace.in_force("mine_pairs.crops")
 
 
-@pytest.mark.parametrize(
-    ("backwards", "search"),
-    [
-        (True, {"images_per_part": 1}),
-        (False, {"exact_up_to": 0, "recall": 1.0, "images_per_part": 3}),
-    ],
-)
-def test_no_order_part_or_index_changes_a_pair(looked_at, tmp_path, detector, backwards, search):
-    plain = mined(copied(looked_at, tmp_path / "a"), detector)
-    other = mined(copied(looked_at, tmp_path / "b"), detector, backwards=backwards, search=search)
-    assert SMALL in plain
-    assert facts(other) == facts(plain)
+def test_no_order_and_no_part_changes_a_pair(looked_at, mined_before, tmp_path, detector):
+    other = copied(looked_at, tmp_path / "out")
+    assert facts(mined(other, detector, backwards=True, search={"images_per_part": 1})) == facts(mined_before[2])
+    assert other.worked["mine_pairs.crop_search"] == 3 * 3
+
+
+def test_crops_are_searched_in_the_index_of_whole_images(squares, mined_before, detector):
+    search = {"exact_up_to": 0, "recall": 1.0, "images_per_part": 3}
+    assert facts(mined(squares, detector, search=search)) == facts(mined_before[2])
+    assert squares.worked["mine_pairs.crops"] == 0
+    assert squares.worked["mine_pairs.train"] == 1
 
 
 class KilledError(Exception):
     """The engine is no more."""
 
 
-def test_a_killed_run_goes_on(squares, detector, monkeypatch, tmp_path, looked_at):
-    plain = mined(copied(looked_at, tmp_path / "plain"), detector)
+def test_a_killed_run_goes_on(looked_at, mined_before, detector, monkeypatch, tmp_path):
+    crawl = copied(looked_at, tmp_path / "out")
     ran, kills = [], 0
 
     class Dying(PlainEngine):
@@ -173,24 +181,23 @@ def test_a_killed_run_goes_on(squares, detector, monkeypatch, tmp_path, looked_a
     monkeypatch.setattr(wired_crawl, "PlainEngine", Dying)
     while True:
         try:
-            found = mined(squares, detector)
+            found = mined(crawl, detector)
             break
         except KilledError:
             kills += 1
-    assert facts(found) == facts(plain)
+    assert facts(found) == facts(mined_before[2])
     assert len(ran) == len(set(ran)) > kills > 5
     assert {"mine_pairs.crops", "mine_pairs.crop_search", "mine_pairs.crop_instances"} <= set(ran)
 
 
-def test_tables_are_sorted_and_name_the_detector(squares, detector):
-    mined(squares, detector, overlap_max=1.0)
-    seen = []
-    for one in squares.workspace.manifests("mine_pairs.crops", squares.workspace.in_force("mine_pairs.crops")):
+def test_tables_are_sorted_and_name_the_detector(mined_before):
+    workspace, seen = mined_before[0].workspace, []
+    for one in workspace.manifests("mine_pairs.crops", workspace.in_force("mine_pairs.crops")):
         assert one.notes["detector"] == "yolos (local)"
-        own = [(row["image_id"], row["number"]) for row in rows(squares.workspace, one, "crops")]
+        own = [(row["image_id"], row["number"]) for row in rows(workspace, one, "crops")]
         assert own == sorted(own)
         seen += own
-    assert len(seen) == len(set(seen)) == 3 * 8
+    assert len(seen) == len(set(seen)) == 8
 
 
 def test_by_similarity_alone_only_the_query_has_a_box(squares, detector):
@@ -210,8 +217,8 @@ def test_by_similarity_alone_only_the_query_has_a_box(squares, detector):
     assert any(row["query_box"] and row["target_box"] is None for row in both)
 
 
-def test_where_nothing_is_sure_enough_nothing_is_searched(squares, detector):
-    assert facts(mined(squares, detector, score_min=0.99)) == facts(mined(squares))
+def test_where_nothing_is_sure_enough_nothing_is_found(squares, mined_before, detector):
+    assert facts(mined(squares, detector, score_min=0.99)) == facts(mined_before[1])
 
 
 @pytest.mark.parametrize("kind", ["gone", "clip"])
