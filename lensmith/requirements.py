@@ -75,10 +75,19 @@ def needs_of(settings: Settings, stages: Collection[str]) -> list[Requirement]:
     if {"annotate_images", "verify_triplets"} & set(stages):
         for one in _models(settings.annotate_images):
             need(*one)
+    if "mine_pairs" in stages and _crop_detector(settings) is not None:
+        for name in ("transformers", "torch"):
+            need(name, name, "hub", "cutting out objects with a detector")
     for asked in asked_models(settings, stages):
         for one in _writer(asked.config):
             need(*one)
     return list(found.values())
+
+
+def _crop_detector(settings: Settings) -> str | None:
+    """The detector that the miner `instances` asks, if it is mined by."""
+    mine = settings.mine_pairs
+    return mine.instances.crops.detector if "instances" in mine.miners else None
 
 
 @dataclass(frozen=True)
@@ -159,11 +168,14 @@ def check_needs(settings: Settings, stages: Collection[str]) -> None:
         if one.installed is None:
             raise MissingPackageError(one.distribution, one.extra, one.why, one.mend)
     annotate = settings.annotate_images
-    paths = {f"annotate_images.{name}": getattr(annotate, name) for name in _MODELS}
+    paths: dict[str, str | None] = {}
     if "annotate_images" in stages:
-        for key, path in paths.items():
-            if path and path.startswith(_PATHS) and not os.path.exists(path):
-                raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
+        paths |= {f"annotate_images.{name}": getattr(annotate, name) for name in _MODELS}
+    if "mine_pairs" in stages:
+        paths["mine_pairs.instances.crops.detector"] = _crop_detector(settings)
+    for key, path in paths.items():
+        if path and path.startswith(_PATHS) and not os.path.exists(path):
+            raise ConfigurationError(f"{key} is {path!r}, where nothing is: name a model, or the path of one.")
     faces = settings.publish_dataset.blur_faces
     if "publish_dataset" in stages and faces not in ("none", "haar") and not os.path.exists(faces):
         raise ConfigurationError(

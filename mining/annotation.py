@@ -34,6 +34,7 @@ __all__ = [
     "AnnotationModels",
     "annotate",
     "embed_texts",
+    "load_image_encoder",
     "load_models",
     "load_text_encoder",
 ]
@@ -71,7 +72,7 @@ def load_models(config: AnnotateConfig) -> AnnotationModels:
     with _lock:
         if key not in _loaded:
             _loaded[key] = AnnotationModels(
-                _image_encoder(config),
+                load_image_encoder(config),
                 load_text_encoder(config),
                 _safety(config),
                 _captioner(config),
@@ -81,7 +82,8 @@ def load_models(config: AnnotateConfig) -> AnnotationModels:
         return _loaded[key]
 
 
-def _image_encoder(config: AnnotateConfig) -> ImageEncoder:
+def load_image_encoder(config: AnnotateConfig) -> ImageEncoder:
+    """The image model alone."""
     if config.image_model == LOCAL_IMAGES:
         from mining.models.efficientnet import EfficientNetLite0
 

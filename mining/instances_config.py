@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mining.geometric_verification import VerificationConfig
 from mining.local_features import LocalFeaturesConfig
+from mining.object_crops import ObjectCropsConfig
+from schemas.settings import settings_digest
 
 
 class InstancesConfig(BaseModel):
@@ -56,3 +58,12 @@ class InstancesConfig(BaseModel):
     verification: VerificationConfig = Field(
         default_factory=VerificationConfig, description="settings of the geometric verification"
     )
+    crops: ObjectCropsConfig = Field(
+        default_factory=ObjectCropsConfig,
+        description="detector crops, searched among whole images beside the images' own neighbours",
+    )
+
+    @property
+    def comparing(self) -> str:
+        """Digest of what decides how two images are compared, with or without crops."""
+        return settings_digest(self.model_copy(update={"crops": ObjectCropsConfig()}))

@@ -7,7 +7,7 @@ these apart (measured in docs/instances.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,41 @@ def region(first: Features, second: Features, agreed: Agreement) -> Region:
     )
 
 
+def crop_region(
+    whole: Features, part: Features, box: Box, second: Features, agreed: Agreement, through: Float64Array
+) -> Region:
+    """The part that a crop (`part`, the `box` of a picture) and another picture share. Where it stands, what it covers
+    and the surroundings are told of the whole picture, or any close-up would be the same frame; colours and middle of
+    the crop, in which the object is large. `through`: what `of_whole` made of the transform that agreed."""
+    seen = region(part, second, agreed)
+    first_box = within(seen.first_box, box)
+    area = round(min(first_box[2] * first_box[3], seen.second_box[2] * seen.second_box[3]), DECIMALS)
+    overlap, likeness = _overlay(whole, second, through, even=True)
+    return replace(seen, first_box=first_box, frame_overlap=overlap, likeness=likeness, area=area)
+
+
+def of_whole(transform: Float64Array, whole: Features, part: Features, box: Box) -> Float64Array:
+    """A transform of the pixels of a crop as one of the pixels of the whole picture, float64 (2, 3)."""
+    x, y, width, height = box
+    sizes = np.array([part.width / width, part.height / height], np.float64)
+    turn = transform[:, :2] * (sizes / [whole.width, whole.height])
+    return np.column_stack([turn, transform[:, 2] - transform[:, :2] @ (sizes * [x, y])])
+
+
+def within(inner: Box, outer: Box) -> Box:
+    """A box of a crop as a box of the picture from which `outer` was cut."""
+    x, y, width, height = (
+        round(value, DECIMALS)
+        for value in (
+            outer[0] + inner[0] * outer[2],
+            outer[1] + inner[1] * outer[3],
+            inner[2] * outer[2],
+            inner[3] * outer[3],
+        )
+    )
+    return x, y, width, height
+
+
 def _box(picture: Features, indices: npt.NDArray[np.intp]) -> Box:
     """Around the points' circles, within the picture."""
     places, radii = picture.places[indices].astype(np.float64), picture.sizes[indices].astype(np.float64) / 2.0
@@ -77,8 +112,9 @@ def _box(picture: Features, indices: npt.NDArray[np.intp]) -> Box:
     return x, y, width, height
 
 
-def _overlay(first: Features, second: Features, transform: Float64Array) -> tuple[float, float]:
-    """Overlap of the frames and likeness there, the first picture laid onto the second."""
+def _overlay(first: Features, second: Features, transform: Float64Array, even: bool = False) -> tuple[float, float]:
+    """Overlap of the frames and likeness there, the first picture laid onto the second. `even`: parts of the second
+    that lie in one part of the first count once, by their mean; of a small crop's picture there are many."""
     centres = (np.arange(THUMBNAIL) + 0.5) / THUMBNAIL
     x, y = np.meshgrid(centres * second.width, centres * second.height)
     turn = np.linalg.inv(transform[:, :2])
@@ -91,9 +127,13 @@ def _overlay(first: Features, second: Features, transform: Float64Array) -> tupl
     if inside.sum() < _PARTS:
         return round(overlap, DECIMALS), 0.0
     columns, rows = (places[inside] * THUMBNAIL).astype(np.intp).T
-    return round(overlap, DECIMALS), _correlation(
-        first.thumbnail[rows, columns].mean(axis=1), second.thumbnail.reshape(-1, 3)[inside].mean(axis=1)
-    )
+    parts, greys = rows * THUMBNAIL + columns, second.thumbnail.reshape(-1, 3)[inside].mean(axis=1)
+    if even:
+        parts, members, counts = np.unique(parts, return_inverse=True, return_counts=True)
+        greys = np.bincount(members, greys) / counts
+        if len(parts) < _PARTS:
+            return round(overlap, DECIMALS), 0.0
+    return round(overlap, DECIMALS), _correlation(first.thumbnail.reshape(-1, 3)[parts].mean(axis=1), greys)
 
 
 def _correlation(first: Float64Array, second: Float64Array) -> float:

@@ -7,19 +7,23 @@ is searched among those of whole images, and what is found is a candidate.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mining.decoding import square
+from mining.windows import Window
 from schemas.protocols import Detection, Float32Array, ImageEncoder, UInt8Array
+from schemas.settings import settings_digest
 
 Box = tuple[float, float, float, float]
 
 
 class ObjectCropsConfig(BaseModel):
-    """Settings of the crops of objects: the detector, and which of its boxes are searched."""
+    """Settings of the crops of objects: the detector, which of its boxes are searched, and what is taken of what is
+    found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,12 +44,39 @@ class ObjectCropsConfig(BaseModel):
         default=0.5, ge=0, le=1, description="area that two chosen boxes share over the area of both, at most"
     )
     count: int = Field(default=3, ge=1, description="crops of one image")
+    verify: Literal["geometry", "none"] = Field(
+        default="geometry",
+        description="geometry: local features of the crop must agree with the image that was found; none: the window "
+        "of similarities alone decides, and only the query has a box",
+    )
+    similarity_min: float | None = Field(
+        default=None, ge=-1, le=1, description="similarity of a crop with the whole image that was found, at least"
+    )
+    similarity_max: float | None = Field(
+        default=None, ge=-1, le=1, description="the same at most; above it the image is the crop, cut out and kept"
+    )
 
     @model_validator(mode="after")
-    def _areas_are_open(self) -> ObjectCropsConfig:
+    def _bounds_are_open(self) -> ObjectCropsConfig:
         if self.area_min >= self.area_max:
             raise ValueError("area_min must lie below area_max")
+        if self.verify == "none" and (self.similarity_min is None or self.similarity_max is None):
+            raise ValueError("verify: none needs similarity_min and similarity_max: nothing else decides then")
+        if self.window.low >= self.window.high:
+            raise ValueError("similarity_min must lie below similarity_max")
         return self
+
+    @property
+    def window(self) -> Window:
+        """The similarities of what is taken."""
+        low, high = self.similarity_min, self.similarity_max
+        return Window(-1.0 if low is None else low, 1.0 if high is None else high)
+
+    @property
+    def detection(self) -> str:
+        """Digest of what decides the crops themselves, whatever is done with what is found."""
+        taken = {"verify": "geometry", "similarity_min": None, "similarity_max": None}
+        return settings_digest(self.model_copy(update=taken))
 
 
 def chosen_boxes(
@@ -87,18 +118,28 @@ def overlap(first: Box, second: Box) -> float:
     return shared / both if both > 0 else 0.0
 
 
-def crop(picture: Image.Image, box: Box) -> Image.Image:
-    """The box's part of a picture, at least one pixel."""
+def edges(picture: Image.Image, box: Box) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a box in pixels of a picture, at least one apart."""
     left, top = int(box[0] * picture.width), int(box[1] * picture.height)
     left, top = min(left, picture.width - 1), min(top, picture.height - 1)
     right = min(max(left + 1, round((box[0] + box[2]) * picture.width)), picture.width)
     bottom = min(max(top + 1, round((box[1] + box[3]) * picture.height)), picture.height)
-    return picture.crop((left, top, right, bottom))
+    return left, top, right, bottom
+
+
+def crop(picture: Image.Image, box: Box) -> Image.Image:
+    """The box's part of a picture, at least one pixel."""
+    return picture.crop(edges(picture, box))
+
+
+def crop_pixels(picture: Image.Image, box: Box, encoder: ImageEncoder) -> UInt8Array:
+    """A crop as its own picture, as the encoder wants it: uint8 (side, side, 3)."""
+    return square(crop(picture, box), encoder.resize, encoder.crop)
 
 
 def crop_vectors(picture: Image.Image, boxes: Sequence[Box], encoder: ImageEncoder) -> Float32Array:
     """Features of the crops, float32 (n, dimension), comparable with those of whole images."""
     if not boxes:
         return np.zeros((0, encoder.dimension), np.float32)
-    pixels: UInt8Array = np.stack([square(crop(picture, box), encoder.resize, encoder.crop) for box in boxes])
+    pixels: UInt8Array = np.stack([crop_pixels(picture, box, encoder) for box in boxes])
     return encoder.encode(pixels)[0]

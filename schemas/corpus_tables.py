@@ -22,7 +22,7 @@ NEIGHBOURS = Table(
     pa.schema(
         [
             field("image_id", pa.string(), "an image of the corpus", False),
-            field("view", pa.string(), "image, pattern or text", False),
+            field("view", pa.string(), "image, pattern or text; of a crop `crop` and its number", False),
             field("ids", pa.list_(pa.binary()), "its nearest images, nearest first: 32 bytes each", False),
             field("scores", pa.list_(pa.float32()), "cosines, rounded to 4 decimals", False),
         ]
@@ -43,6 +43,23 @@ NEAR_IMAGES = Table(
         ]
     ),
     "images that have a better one near them by their features, as one search of two parts for each other finds them",
+)
+
+CROPS = Table(
+    "crops",
+    "_work/side/crops",
+    1,
+    pa.schema(
+        [
+            field("image_id", pa.string(), "an image of the corpus", False),
+            field("number", pa.int32(), "number of the crop in the image, from 0, surest first", False),
+            field("box", pa.list_(pa.float32()), "x, y, width, height of the object, as shares of the image", False),
+            field("label", pa.string(), "what the detector takes it for", False),
+            field("score", pa.float32(), "how surely, 0 to 1", False),
+            field("sketch", pa.binary(), "the crop's features as `eligible` has those of whole images", False),
+        ]
+    ),
+    "objects that a detector saw in the images that a shard searches for, sorted by image and number",
 )
 
 FOUND = Table(

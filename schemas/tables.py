@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from schemas.corpus_tables import (
     CANDIDATES,
+    CROPS,
     FOUND,
     MEETINGS,
     MISTAKES,
@@ -55,6 +56,7 @@ __all__ = [
     "CAPTIONS",
     "CHAIN_FIELDS",
     "CHOICES",
+    "CROPS",
     "DEFERRED",
     "ELIGIBLE",
     "FOUND",
@@ -173,6 +175,7 @@ TABLES: dict[str, Table] = {
         ELIGIBLE,
         CANDIDATES,
         NEIGHBOURS,
+        CROPS,
         MEETINGS,
         FOUND,
         MATCHES,

@@ -26,8 +26,10 @@ _ROW = struct.Struct(">Q")
 _PRIORITY = struct.Struct(">Q")
 _COUNT = struct.Struct("<Q")
 _DETAILS = 200
-#: The two boxes of an object: x, y, width, height of each.
-_BOXES = struct.Struct("<8f")
+#: A box of an object: x, y, width, height.
+_BOX = struct.Struct("<4f")
+#: The boxes that a row has, by the byte before them: where only a crop was compared, the target has none.
+_BOXED = {0: (), 1: ("query_box", "target_box"), 2: ("query_box",)}
 #: The asker to whom the counts of quotas go: the run itself.
 QUOTA = "quota"
 _BUCKET_BITS = 52
@@ -228,13 +230,13 @@ def priority_of(row: Row) -> int:
 def _with_others(row: Row, more: bytes, miners: Sequence[str]) -> Row:
     """The row with names, words and boxes of the other miners that found the pair. Caps and quotas go by the first."""
     names, words, start = [], [], 0
-    boxes: dict[str, list[float]] | None = None
+    boxes: dict[str, list[float] | None] | None = None
     while start < len(more):
         size = more[start + 1]
         names.append(miners[more[start]])
         said = more[start + 2 : start + 2 + size]
         boxes = boxes or _read_boxes(said)
-        words.append(said[1 + _BOXES.size * said[0] :].decode())
+        words.append(said[1 + _BOX.size * len(_BOXED[said[0]]) :].decode())
         start += 2 + size
     if not names:
         return row
@@ -244,17 +246,21 @@ def _with_others(row: Row, more: bytes, miners: Sequence[str]) -> Row:
 
 
 def _pack_boxes(row: Row) -> bytes:
-    """Whether the row has boxes, and the boxes."""
-    if row["query_box"] is None or row["target_box"] is None:
+    """Which boxes the row has, and the boxes."""
+    if row["query_box"] is None:
         return b"\x00"
-    return b"\x01" + _BOXES.pack(*row["query_box"], *row["target_box"])
+    kind = 2 if row["target_box"] is None else 1
+    return bytes([kind]) + b"".join(_BOX.pack(*row[name]) for name in _BOXED[kind])
 
 
-def _read_boxes(said: bytes) -> dict[str, list[float]] | None:
-    if not said[0]:
+def _read_boxes(said: bytes) -> dict[str, list[float] | None] | None:
+    names = _BOXED[said[0]]
+    if not names:
         return None
-    values = list(_BOXES.unpack_from(said, 1))
-    return {"query_box": values[:4], "target_box": values[4:]}
+    boxes: dict[str, list[float] | None] = {"query_box": None, "target_box": None}
+    for place, name in enumerate(names):
+        boxes[name] = list(_BOX.unpack_from(said, 1 + _BOX.size * place))
+    return boxes
 
 
 def _known(workspace: Workspace, task: Source, name: str) -> Mapping[str, bytes]:

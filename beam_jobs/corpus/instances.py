@@ -19,7 +19,6 @@ from beam_jobs.workspace import Manifest, Workspace
 from mining.mine_config import MineConfig
 from mining.miners.instances import VIEW, FileFeatures, Instances
 from schemas.ids import canonical_json, digest
-from schemas.settings import settings_digest
 
 VERSION = "1"
 
@@ -31,6 +30,8 @@ class ListedImages:
     workspace: Workspace
     neighbours: int
     name: str = "listed_images"
+    #: The beginning of the views whose lists are meant.
+    view: str = VIEW
 
     def messages(self, task: ImageSource | tuple[int, Manifest]) -> Iterator[Message]:
         """Images with their places; images that a group's lists name."""
@@ -40,8 +41,9 @@ class ListedImages:
         number, manifest = task
         wanted: set[str] = set()
         for image_id, lists in lists_of(self.workspace, manifest):
-            if VIEW in lists:
-                wanted.update((image_id, *lists[VIEW].ids[: self.neighbours]))
+            for view, near in lists.items():
+                if view.startswith(self.view):
+                    wanted.update((image_id, *near.ids[: self.neighbours]))
         for image_id in sorted(wanted):
             yield image_id, asker(number), b""
 
@@ -104,7 +106,7 @@ def find_instances(session: Session, lists: Lists, config: MineConfig) -> list[M
     planned = []
     for number, joined in enumerate(lists.joined):
         told = places.get(asker(number), NO_ANSWERS)
-        parts = (joined.key, joined.digest, told.digest, settings_digest(config.instances))
+        parts = (joined.key, joined.digest, told.digest, config.instances.comparing)
         key = session.shard_key(job.stage, VERSION, *parts)
         planned.append(Shard(key, {"joined": joined.key, "places": told}))
     return session.shards(job, planned)

@@ -9,6 +9,7 @@ from beam_jobs.corpus.choose import QUOTA, Cap, QuotaBoundary, QuotaCounts, Winn
 from beam_jobs.corpus.clusters import clusters_step
 from beam_jobs.corpus.compose import VERSION as COMPOSE_VERSION
 from beam_jobs.corpus.compose import ComposeJob, Source
+from beam_jobs.corpus.crop_instances import find_crop_instances
 from beam_jobs.corpus.find import VERSION as FIND_VERSION
 from beam_jobs.corpus.find import FindJob
 from beam_jobs.corpus.groups import Group, plan_groups
@@ -51,7 +52,10 @@ def run_corpus(
     lists = _lists(session, shards, config, models)
     found = _find(session, lists, config) if lists else []
     if lists and Instances.name in config.miners:
-        found += find_instances(session, lists, config)
+        instances = find_instances(session, lists, config)
+        found += instances
+        if config.instances.crops.detector is not None:
+            found += find_crop_instances(session, shards, lists, instances, config, models)
     if meeting_miners(config):
         found += run_meetings(session, extracted, shards, config, models)
     rounds = run_rounds(session, guide, config.hard_rounds) if HardRounds.name in config.miners else []

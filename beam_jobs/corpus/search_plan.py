@@ -83,11 +83,15 @@ def sampled_vectors(workspace: Workspace, groups: Sequence[Part], view: str, sha
 @dataclass(frozen=True)
 class Lists:
     """The neighbours of a corpus: a manifest for each group; for each view and length of lists the counts of the scores
-    that stand in them."""
+    that stand in them. And how they were found, for others who search: the plan of each view, and of an approximate one
+    the number of each part → the file of its index."""
 
     joined: Sequence[Manifest]
     scores: Mapping[str, Mapping[int, ScoreCounts]]
     recall: Mapping[str, float]
+    groups: Sequence[Group]
+    plans: Mapping[str, ViewPlan]
+    filled: Mapping[str, Mapping[int, str]]
 
 
 def search_corpus(
@@ -108,8 +112,9 @@ def search_corpus(
             )
     plans = plan_views(session, groups, views, config, models, images)
     searches: dict[int, list[Shard]] = {group.number: [] for group in groups}
+    filled = {plan.view: fill_parts(session, groups, plan, models) if plan.trained else {} for plan in plans}
     for plan in plans:
-        files = fill_parts(session, groups, plan, models) if plan.trained else {}
+        files = filled[plan.view]
         for group in groups:
             for part in groups:
                 parts = (group.digest(plan.view), part.digest(plan.view), *plan.parts, models)
@@ -128,7 +133,8 @@ def search_corpus(
         for view, counts in manifest.notes["scores"].items():
             for k, counted in counts.items():
                 scores[view][int(k)].merge(ScoreCounts(counted))
-    return Lists(joined, scores, _recall(session, groups, plans, joined, config, images))
+    measured = _recall(session, groups, plans, joined, config, images)
+    return Lists(joined, scores, measured, groups, {plan.view: plan for plan in plans}, filled)
 
 
 def plan_views(

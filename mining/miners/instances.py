@@ -21,7 +21,7 @@ from schemas.outcomes import Outcomes
 
 VIEW = "image"
 #: The reason whose images serve as hard negatives: nothing says that they show the object.
-_UNLIKE = "few_matches_agree"
+UNLIKE = "few_matches_agree"
 #: Matches at which a score is a half.
 _HALF = 10
 
@@ -48,9 +48,9 @@ def judged(first: Features, second: Features, config: InstancesConfig) -> Instan
     """
     agreed = agreement(first, second, config.verification)
     if agreed is None:
-        return _UNLIKE
+        return UNLIKE
     part = region(first, second, agreed)
-    reason = _refused(part, config)
+    reason = refused(part, config)
     if reason is not None:
         return reason
     return Instance(agreed.places, round(agreed.scale, DECIMALS), part.first_box, part.second_box)
@@ -62,7 +62,8 @@ def verify(first: Features, second: Features, config: InstancesConfig) -> Instan
     return found if isinstance(found, Instance) else None
 
 
-def _refused(part: Region, config: InstancesConfig) -> str | None:
+def refused(part: Region, config: InstancesConfig) -> str | None:
+    """Why a shared part is no object in another scene, None where it is one."""
     rules = (
         (part.area < config.area_min, "small_box"),
         (part.frame_overlap > config.frame_overlap_max, "same_frame"),
@@ -116,12 +117,12 @@ class Instances:
         negatives: list[str] = []
         for other in near:
             verdict = "no_features" if features is None else self._compared(image_id, features, other)
-            if verdict == _UNLIKE:
+            if verdict == UNLIKE:
                 negatives.append(other)
             if isinstance(verdict, str):
                 outcomes.rejected("candidate_pair", verdict, id=f"{image_id} {other}")
             else:
-                found.append(_pair(image_id, other, verdict))
+                found.append(verified_pair(image_id, other, verdict))
         found.sort(key=lambda pair: (-pair.score, pair.target_id))
         taken, rest = found[: self._config.pairs_per_query], found[self._config.pairs_per_query :]
         for pair in rest:
@@ -134,23 +135,33 @@ class Instances:
         theirs = self._load(other)
         if theirs is None:
             return "no_features"
-        # From the smaller id, so that both images' lists say the same of a pair.
-        smaller = image_id < other
-        first, second = (features, theirs) if smaller else (theirs, features)
-        verdict = judged(first, second, self._config)
-        if isinstance(verdict, str):
+        verdict = either_way(image_id, features, other, theirs, self._config)
+        if isinstance(verdict, str) or wanted(verdict, image_id < other, self._config):
             return verdict
-        instance = verdict if smaller else verdict.reversed()
-        return instance if self._wanted(instance, smaller) else "larger_in_target"
-
-    def _wanted(self, instance: Instance, smaller: bool) -> bool:
-        if self._config.directions == "both":
-            return True
-        query, target = (box[2] * box[3] for box in (instance.first_box, instance.second_box))
-        return query > target or (query == target and smaller)
+        return "larger_in_target"
 
 
-def _pair(image_id: str, other: str, instance: Instance) -> Found:
+def either_way(
+    image_id: str, features: Features, other: str, theirs: Features, config: InstancesConfig
+) -> Instance | str:
+    """What `judged` says from an image to another. It is asked from the smaller id, so that both images' lists say the
+    same of a pair."""
+    if image_id < other:
+        return judged(features, theirs, config)
+    verdict = judged(theirs, features, config)
+    return verdict if isinstance(verdict, str) else verdict.reversed()
+
+
+def wanted(instance: Instance, smaller: bool, config: InstancesConfig) -> bool:
+    """Whether a pair has the direction that is asked for; `smaller`: the query has the smaller id."""
+    if config.directions == "both":
+        return True
+    query, target = (box[2] * box[3] for box in (instance.first_box, instance.second_box))
+    return query > target or (query == target and smaller)
+
+
+def verified_pair(image_id: str, other: str, instance: Instance, where: str = "") -> Found:
+    """The pair of an image and another that show an object; `where` ends the words for it."""
     score = round(instance.inliers / (instance.inliers + _HALF), DECIMALS)
-    why = f"{instance.inliers} matches at scale {instance.scale:.2f}"
+    why = f"{instance.inliers} matches at scale {instance.scale:.2f}{where}"
     return Found(image_id, other, score, why, query_box=instance.first_box, target_box=instance.second_box)

@@ -126,6 +126,24 @@ def test_what_blurs_faces_and_tells_generated_images_is_looked_for_before_the_ru
             requirements.check_needs(own, [section])
 
 
+def test_what_cuts_out_objects_is_looked_for_before_the_run(tmp_path, monkeypatch):
+    crops = {"instances": {"crops": {"detector": str(tmp_path / "missing")}}}
+    own = load_settings("local", options={"mine_pairs": {"miners": ["instances"], **crops}})
+    assert [one.distribution for one in requirements.needs_of(own, ["mine_pairs"])] == ["transformers", "torch"]
+    with pytest.raises(
+        requirements.ConfigurationError, match=r"mine_pairs\.instances\.crops\.detector is .*, where no"
+    ):
+        requirements.check_needs(own, ["mine_pairs"])
+    real = requirements.find_spec
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None if name == "transformers" else real(name))
+    with pytest.raises(requirements.MissingPackageError, match=r"cutting out objects .*lensmith\[hub\]"):
+        requirements.check_needs(own, ["mine_pairs"])
+    # Nobody mines by it here.
+    other = load_settings("local", options={"mine_pairs": crops})
+    assert requirements.needs_of(other, ["mine_pairs"]) == []
+    requirements.check_needs(other, ["mine_pairs"])
+
+
 @pytest.mark.parametrize("command", ["run", *(one.replace("_", "-") for one in STAGES), "doctor", "config"])
 def test_help_shows_every_option_with_its_default(lensmith, command):
     status, _, shown = lensmith(command, "--help")

@@ -8,6 +8,7 @@ from made_images import picture
 from PIL import Image
 from pydantic import ValidationError
 
+from mining.instances_config import InstancesConfig
 from mining.object_crops import ObjectCropsConfig, chosen_boxes, crop, crop_vectors, overlap
 from schemas.protocols import Detection
 
@@ -79,3 +80,25 @@ def test_a_crop_is_embedded_as_its_own_picture() -> None:
 def test_settings_that_keep_nothing_are_refused() -> None:
     with pytest.raises(ValidationError, match="area_min must lie below area_max"):
         ObjectCropsConfig(area_min=0.5, area_max=0.4)
+    with pytest.raises(ValidationError, match="similarity_min must lie below similarity_max"):
+        ObjectCropsConfig(similarity_min=0.5, similarity_max=0.4)
+
+
+@pytest.mark.parametrize("window", [{}, {"similarity_min": 0.5}, {"similarity_max": 0.9}])
+def test_where_nothing_is_verified_the_whole_window_is_given(window: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="needs similarity_min and similarity_max"):
+        ObjectCropsConfig(verify="none", **window)  # type: ignore[arg-type]
+    both = ObjectCropsConfig(verify="none", **{"similarity_min": 0.4, "similarity_max": 0.95, **window})  # type: ignore[arg-type]
+    assert both.window.low < both.window.high
+    assert (CONFIG.window.low, CONFIG.window.high) == (-1.0, 1.0)
+
+
+def test_what_is_made_of_crops_does_not_ask_the_detector_anew() -> None:
+    own = ObjectCropsConfig(detector="a")
+    taken = {"verify": "none", "similarity_min": 0.4, "similarity_max": 0.9}
+    assert own.model_copy(update=taken).detection == own.detection
+    for change in ({"detector": "b"}, {"count": 2}, {"score_min": 0.1}, {"side_min": 10}):
+        assert own.model_copy(update=change).detection != own.detection
+    plain = InstancesConfig()
+    assert InstancesConfig(crops=own).comparing == plain.comparing
+    assert InstancesConfig(neighbours=3).comparing != plain.comparing

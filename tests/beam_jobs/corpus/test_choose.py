@@ -18,6 +18,8 @@ from beam_jobs.corpus.choose import (
     QuotaBoundary,
     QuotaCounts,
     Winners,
+    _pack_boxes,
+    _with_others,
     judged,
     quota_limits,
     quota_ranges,
@@ -170,3 +172,14 @@ def test_more_shards_than_a_million_keep_their_numbers(tmp_path):
     (source,) = sources_of(step.workspace, [rows])
     ((key, (_, value)),) = tell(step, replace(source, number=12_345_678))
     assert [one for one, _ in step.resolve(key, (), [value])] == ["12345678"]
+
+
+@pytest.mark.parametrize("boxes", [(None, None), ((0.25, 0.5, 0.125, 0.25), None), ((0.25, 0.5, 0.125, 0.25),) * 2])
+def test_the_boxes_of_another_miners_row_come_to_the_row_that_stands(boxes):
+    sides = ("query_box", "target_box")
+    packed = _pack_boxes(dict(zip(sides, boxes, strict=True))) + b"words"
+    told = bytes([1, len(packed)]) + packed
+    row = {"mining": "neighbours", "mining_details": "near", "query_box": None, "target_box": None}
+    found = _with_others(row, told, ("neighbours", "instances"))
+    assert [found[side] and tuple(found[side]) for side in sides] == list(boxes)
+    assert (found["found_by"], found["mining_details"]) == ("neighbours+instances", "near; words")
