@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any, Literal
 
 from beam_jobs.corpus.compose import Source
 from beam_jobs.corpus.images import PAGES_JOB, PagesShard
@@ -28,7 +29,7 @@ from mining.scores.pair_scores import alignment_scores, hub_scores, text_scores
 from schemas.ids import canonical_json, digest
 from schemas.settings import settings_digest
 
-VERSION = "1"
+VERSION = "2"
 _COUNT = struct.Struct("<I")
 #: Pairs whose texts are embedded together.
 _BLOCK = 1024
@@ -81,10 +82,11 @@ class ScoreJob:
         occurrences = {image_id: _COUNT.unpack(value)[0] for image_id, value in hubs.items()}
         encoder = load_text_encoder(self.models) if "alignment" in wanted else None
         manifest = self.workspace.manifests(source.job, [source.key])[0]
-        looks = self._looks(source) if encoder else None
+        looks = self._of_images(source, "sketch") if encoder and self._one_space else None
+        captions = self._of_images(source, "caption") if encoder and not self._one_space else None
         found = rows(self.workspace, manifest, "candidates")
         while block := list(islice(found, _BLOCK)):
-            aligned = alignment_scores(block, looks, encoder) if encoder else [{}] * len(block)
+            aligned = alignment_scores(block, looks, encoder, captions) if encoder else [{}] * len(block)
             for row, more in zip(block, aligned, strict=True):
                 row.update(text_scores(row, wanted, counts), **more)
                 if "hubness" in wanted:
@@ -96,16 +98,22 @@ class ScoreJob:
                     writer.entered("pair")
                     writer.rejected("pair", dropped[0], id=row["pair_id"], url=row["page_url"], detail=dropped[1])
 
-    def _looks(self, source: Source) -> Mapping[str, bytes] | None:
-        """Sketches of the images where they can be compared with those of texts."""
-        if self.models.image_model != self.models.text_model:
-            return None
+    @property
+    def _one_space(self) -> bool:
+        """Whether sketches of images can be compared with those of texts."""
+        return self.models.image_model == self.models.text_model
+
+    def _of_images(self, source: Source, column: Literal["sketch", "caption"]) -> dict[str, Any]:
+        """Image id → what a column of `eligible` holds, of the images that a source's pairs name."""
         if source.pages is not None:
             shown = self.workspace.manifests(PAGES_JOB, [source.pages])[0]
-            found = rows(self.workspace, shown, "eligible", ["image_id", "sketch"])
-            return {row["image_id"]: row["sketch"] for row in found}
+            found = rows(self.workspace, shown, "eligible", ["image_id", column])
+            return {row["image_id"]: row[column] for row in found}
         places = read_places(self.workspace, self.shards, source.places)
-        return {image_id: places.sketches[row].tobytes() for image_id, row in places.index.items()}
+        if column == "sketch":
+            return {image_id: places.sketches[row].tobytes() for image_id, row in places.index.items()}
+        captions = places.rows.column("caption").to_pylist()
+        return {image_id: captions[row] for image_id, row in places.index.items()}
 
 
 def score_candidates(

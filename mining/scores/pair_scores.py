@@ -34,10 +34,14 @@ def hub_scores(row: Row, occurrences: Mapping[str, int]) -> dict[str, int]:
 
 
 def alignment_scores(
-    rows: Sequence[Row], looks: Mapping[str, bytes] | None, encoder: TextEncoder
+    rows: Sequence[Row],
+    looks: Mapping[str, bytes] | None,
+    encoder: TextEncoder,
+    captions: Mapping[str, str] | None = None,
 ) -> list[dict[str, float | None]]:
     """For each pair the alignment of its images with their own texts. `looks`: image id → sketch, where images and
-    texts lie in one space, so that sketches of both can be compared; None where labels speak for images."""
+    texts lie in one space, so that sketches of both can be compared; None where `captions` (image id → what a model
+    says the image shows), else labels, speak for images."""
     keys = sorted({_image_key(row, side) for row in rows for side in ("query", "target")}, key=str)
     sketched: dict[str, Float32Array] = {}
     if looks is not None:
@@ -47,7 +51,8 @@ def alignment_scores(
     for image_id, text, label in keys:
         look = None if looks is None else np.frombuffer(looks[image_id], np.int8).astype(np.float32)
         # A label stands in a pair only where it is sure.
-        images.append(TextedImage(text, label, 1.0, features=look, embedding=sketched.get(text or "")))
+        caption = captions.get(image_id) if captions else None
+        images.append(TextedImage(text, label, 1.0, caption, features=look, embedding=sketched.get(text or "")))
     found = dict(zip(keys, alignments(images, encoder, looks is not None), strict=True))
     return [{f"{side}_alignment": found[_image_key(row, side)] for side in ("query", "target")} for row in rows]
 
