@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from beam_jobs.index_step import Answers, IndexStep, answers_folder, find_answers
 from beam_jobs.shard_job import Shard, ShardJob
 from beam_jobs.workspace import Manifest, Workspace, basis_of, stage_of
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, RunFailedError
 from schemas.ids import digest
 
 if TYPE_CHECKING:
@@ -148,6 +148,13 @@ class Session:
             from beam_jobs.transforms import ShardMap
 
             self.engine.run(job.stage, ShardMap(job, missing, lanes))
+            done = self.workspace.committed(job.stage)
+            lost = sum(shard.key not in done for shard in missing)
+            if lost:
+                raise RunFailedError(
+                    f"the runner ended {job.stage} without {lost} of its {len(missing)} shards: the same command does "
+                    "what is missing."
+                )
 
     def set_in_force(self, job: str, manifests: Sequence[Manifest]) -> None:
         """Note which manifests stand for the job's result."""

@@ -17,6 +17,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from beam_jobs import local_worker
 from beam_jobs.quiet import told_once
+from beam_jobs.transforms import ShardMap
 from lensmith.failures import error_of_pipeline
 from schemas.errors import ConfigurationError, LensmithError, RunFailedError
 
@@ -55,7 +56,7 @@ class BeamEngine:
         name = f"lensmith-{label}".replace("_", "-").replace(".", "-").lower()
         try:
             if self.is_local:
-                runner, options = self._local()
+                runner, options = self._local(shuffles=not isinstance(transform, ShardMap))
             else:
                 # DoFns hold plain values: nothing of the submitter's __main__ has to travel.
                 runner = None
@@ -71,14 +72,19 @@ class BeamEngine:
         if state is not None and state != PipelineState.DONE:
             raise RunFailedError(f"the job {label} ended as {state} on {self.runner}: see the runner's log.")
 
-    def _local(self) -> tuple[FnApiRunner, PipelineOptions]:
-        """Beam's local runner, with a thread for each processor unless Beam options say otherwise."""
+    def _local(self, shuffles: bool) -> tuple[FnApiRunner, PipelineOptions]:
+        """Beam's local runner, with a thread for each processor unless Beam options say otherwise.
+
+        What shuffles has one thread. With several, elements that one emits while another waits outside of Python's lock
+        are lost, some in a thousand (Beam 2.77); and its work is Python's own, which threads do not speed up."""
         options = PipelineOptions(self._arguments, save_main_session=False)
         options.view_as(StandardOptions).runner = None
         direct = options.view_as(DirectOptions)
         if not any(one.startswith(("--direct_", "--direct-")) for one in self._arguments):
             direct.direct_num_workers = max(1, os.cpu_count() or 1)
             direct.direct_running_mode = "multi_threading"
+        if shuffles and direct.direct_running_mode != "multi_processing":
+            direct.direct_num_workers, direct.direct_running_mode = 1, "in_memory"
         if direct.direct_running_mode != "multi_processing":
             return FnApiRunner(), options
         # In this mode the runner starts processes that nothing ends when it is killed: it gets ours instead.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,24 @@ class WordsStep:
     def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
         if len(values) > 1:
             yield from ((one, b",".join(values)) for one in askers)
+
+
+@dataclass(frozen=True)
+class WaitingStep:
+    """Each key to the one who tells it; between messages a task waits outside of Python's lock, as reading does."""
+
+    workspace: Workspace
+    count: int
+    name: str = "waiting"
+
+    def messages(self, task: str) -> Iterator[Message]:
+        for number in range(self.count):
+            if number % 7 == 0:
+                time.sleep(0.0002)
+            yield f"{task} {number:06d}", task, b"." * 5000
+
+    def resolve(self, key: str, askers: Sequence[str], values: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+        yield from ((one, values[0]) for one in askers)
 
 
 class PlainEngine:

@@ -1,9 +1,10 @@
 """The transforms on Beam's own runner, in threads: what a plain loop gives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_jobs import PlainEngine, TextsJob, WordsStep
+from made_jobs import PlainEngine, TextsJob, WaitingStep, WordsStep
 
 from beam_jobs.index_step import answer_map
 from beam_jobs.session import Session
@@ -47,6 +48,30 @@ def test_the_exchange_of_an_index_step_gives_what_a_plain_loop_gives(tmp_path):
         found.append({one: (answers[one].digest, dict(answer_map(workspace, answers[one].path))) for one in answers})
     assert found[0] == found[1]
     assert len(found[0]) == 30
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--direct_num_workers=2",), ("--direct_running_mode=multi_threading", "--direct_num_workers=3")]
+)
+def test_no_message_is_lost_where_tasks_wait_outside_of_pythons_lock(workspace, options):
+    count, tasks = 2000, [f"{number:06d}" for number in range(10)]
+    answers = Session(workspace, BeamEngine(options)).index(WaitingStep(workspace, count), tasks, "key")
+    assert {one: found.weight for one, found in answers.items()} == dict.fromkeys(tasks, count)
+
+
+class ForgetfulEngine(PlainEngine):
+    """Ends well without the last shard."""
+
+    def run(self, label, transform):
+        super().run(label, replace(transform, shards=transform.shards[:-1]))
+
+
+def test_a_runner_that_loses_a_shard_is_told_of(workspace, tmp_path):
+    job = TextsJob(workspace, str(tmp_path / "diary"))
+    shards = [Shard(f"{number:032d}", {"text": f"text{number}"}) for number in range(3)]
+    with pytest.raises(RunFailedError, match=r"without 1 of its 3 shards: the same command does what is missing"):
+        Session(workspace, ForgetfulEngine()).shards(job, shards)
+    assert len(Session(workspace, PlainEngine()).shards(job, shards)) == 3
 
 
 @pytest.mark.parametrize(
