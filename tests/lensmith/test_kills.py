@@ -63,7 +63,7 @@ def test_two_processes_give_the_same_bytes(job, finished, digests):
 def test_of_two_runs_at_once_one_is_stopped_and_the_other_undisturbed(job, finished, digests):
     output = job.root / "at-once"
     first = job.start(output)
-    wait_for((output / "_work" / "lock").exists, 60)
+    wait_for((output / "_work" / "lock").exists, 200)
     second = job.run(output)
     assert second.returncode == 2
     assert "another run" in second.stderr

@@ -52,12 +52,13 @@ class Commands:
         pid, began = int(self._server.stdout.readline()), time.monotonic()
         os.set_blocking(self._server.stdout.fileno(), False)
         status = ""
-        while not status:
+        # A pipe that is read without waiting may give a line in two pieces.
+        while not status.endswith("\n"):
             if until is not None and until(time.monotonic() - began):
                 os.kill(pid, signal.SIGKILL)
                 until = None
             time.sleep(0.001)
-            status = self._server.stdout.readline()
+            status += self._server.stdout.readline()
         os.set_blocking(self._server.stdout.fileno(), True)
         return int(status), self._said.read_text()
 
