@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from beam_jobs.corpus.search import ViewPlan
+from beam_jobs.corpus.search import ViewPlan, read_index
 from beam_jobs.corpus.search_plan import fill_parts, plan_views
 from beam_jobs.feature_parts import FeatureGroup
 from beam_jobs.index_step import NO_ANSWERS, Answers, answer_map
@@ -58,10 +58,7 @@ class NearSearchJob:
     def _side(self, part: FeatureGroup, index: str | None, after: Answers | None) -> Side:
         vectors = view_vectors(_VIEW, part.columns(self.workspace, [_VIEW]))
         areas = part.areas(self.workspace)
-        stored = None
-        if index is not None:
-            with self.workspace.folder.open(index) as source:
-                stored = source.read() or None
+        stored = read_index(self.workspace, index)
         begins = None if after is None else answer_map(self.workspace, after.path)
         return Side(vectors, rank_bytes(vectors.ids, [areas[one] for one in vectors.ids]), stored, begins)
 

@@ -11,11 +11,11 @@ from beam_jobs.corpus.crop_search import CROP_VIEW, CropJoinJob, crop_view, crop
 from beam_jobs.corpus.crops import CropsJob, find_crops
 from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.images import PagesShard
-from beam_jobs.corpus.instances import InstancesJob, ListedImages
+from beam_jobs.corpus.instances import InstancesJob, ListedImages, file_reader
 from beam_jobs.corpus.search import lists_of
 from beam_jobs.corpus.search_plan import Lists
-from beam_jobs.image_places import ImagePlace, ImageReader, ImageSource, image_sources
-from beam_jobs.index_step import NO_ANSWERS, answer_map
+from beam_jobs.image_places import ImageSource, image_sources
+from beam_jobs.index_step import NO_ANSWERS
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
@@ -55,15 +55,7 @@ def find_in_child(
     """A group's instances by crops. An image whose decoding ended the child is one without features."""
     workspace, config = job.workspace, job.config.instances
     writer = ShardWriter(workspace, job.stage, key, attempt)
-    placed = answer_map(workspace, work["places"].path)
-    reader = ImageReader(workspace, {image_id: ImagePlace.unpack(value) for image_id, value in placed.items()})
-
-    def read(image_id: str) -> bytes | None:
-        if image_id in quarantine or image_id not in placed:
-            return None
-        mark(image_id)
-        return reader.fetch([image_id])[image_id]
-
+    read = file_reader(workspace, work["places"], mark, quarantine)
     known: dict[str, list[str]] = {}
     before = workspace.manifests(InstancesJob.stage, [work["instances"]])[0]
     for row in rows(workspace, before, "found", ["query_image_id", "target_image_id"]):

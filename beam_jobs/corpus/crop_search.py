@@ -12,7 +12,7 @@ from beam_jobs.corpus.crops import CropsJob
 from beam_jobs.corpus.groups import Group
 from beam_jobs.corpus.lists import ListColumns, id_bytes, joined
 from beam_jobs.corpus.search import VERSION as SEARCH_VERSION
-from beam_jobs.corpus.search import ViewPlan
+from beam_jobs.corpus.search import ViewPlan, read_index
 from beam_jobs.corpus.search_plan import Lists
 from beam_jobs.session import Session
 from beam_jobs.shard_job import Shard
@@ -46,12 +46,9 @@ class CropSearchJob:
     def run(self, shard: Shard, writer: ShardWriter) -> None:
         """`index` in the work is the file of an approximate index of the whole images, as their own search has it."""
         plan: ViewPlan = shard.work["plan"]
-        stored = None
-        if shard.work["index"] is not None:
-            with self.workspace.folder.open(shard.work["index"]) as source:
-                stored = source.read() or None
         part = view_vectors(VIEW, shard.work["part"].columns(self.workspace, [VIEW]))
-        search, names = PartSearch(part, stored, plan.probes), id_bytes(part.ids)
+        names = id_bytes(part.ids)
+        search = PartSearch(part, read_index(self.workspace, shard.work["index"]), plan.probes)
         for manifest in self.workspace.manifests(CropsJob.stage, shard.work["crops"]):
             columns = ["image_id", "number", "sketch"]
             for batch in batches(self.workspace, manifest.files.get("crops", ()), columns, rows=_BLOCK):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from beam_jobs.corpus.find import found_row
 from beam_jobs.corpus.search import JoinJob, lists_of
 from beam_jobs.corpus.search_plan import Lists
 from beam_jobs.image_places import ImagePlace, ImageReader, ImageSource, image_sources
-from beam_jobs.index_step import NO_ANSWERS, Message, answer_map
+from beam_jobs.index_step import NO_ANSWERS, Answers, Message, answer_map
 from beam_jobs.session import Session, asker
 from beam_jobs.shard_job import Shard
 from beam_jobs.shard_writer import ShardWriter, WrittenShard
@@ -67,13 +67,12 @@ class InstancesJob:
         writer.take(child("instances").call("beam_jobs.corpus.instances:find_in_child", *arguments))
 
 
-def find_in_child(
-    job: InstancesJob, key: str, attempt: str, work: Mapping[str, Any], *, mark: Any, quarantine: Mapping[str, str]
-) -> WrittenShard:
-    """A group's instances. An image whose decoding ended the child is one without features."""
-    workspace, config = job.workspace, job.config.instances
-    writer = ShardWriter(workspace, job.stage, key, attempt)
-    placed = answer_map(workspace, work["places"].path)
+def file_reader(
+    workspace: Workspace, places: Answers, mark: Callable[[str], None], quarantine: Mapping[str, str]
+) -> Callable[[str], bytes | None]:
+    """Reads an image's file by its id in a child process, marked before; None for one without a place, or whose
+    decoding ended a child. `places`: answers of `ListedImages`."""
+    placed = answer_map(workspace, places.path)
     reader = ImageReader(workspace, {image_id: ImagePlace.unpack(value) for image_id, value in placed.items()})
 
     def read(image_id: str) -> bytes | None:
@@ -82,6 +81,16 @@ def find_in_child(
         mark(image_id)
         return reader.fetch([image_id])[image_id]
 
+    return read
+
+
+def find_in_child(
+    job: InstancesJob, key: str, attempt: str, work: Mapping[str, Any], *, mark: Any, quarantine: Mapping[str, str]
+) -> WrittenShard:
+    """A group's instances. An image whose decoding ended the child is one without features."""
+    workspace, config = job.workspace, job.config.instances
+    writer = ShardWriter(workspace, job.stage, key, attempt)
+    read = file_reader(workspace, work["places"], mark, quarantine)
     miner = Instances(config, FileFeatures(read, config.features))
     count = 0
     for image_id, lists in lists_of(workspace, workspace.manifests(JoinJob.stage, [work["joined"]])[0]):

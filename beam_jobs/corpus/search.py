@@ -65,6 +65,14 @@ class FillJob:
         writer.notes["file"] = name
 
 
+def read_index(workspace: Workspace, name: str | None) -> bytes | None:
+    """What `FillJob` stored; None without a file, or for a part without vectors: the search is exact."""
+    if name is None:
+        return None
+    with workspace.folder.open(name) as source:
+        return source.read() or None
+
+
 @dataclass(frozen=True)
 class SearchJob:
     """Searches one part for one group in one view: rows of `neighbours`, sorted by image."""
@@ -78,11 +86,7 @@ class SearchJob:
         group, part = shard.work["group"], shard.work["part"]
         queries = self._vectors(group, plan)
         held = queries if part.number == group.number else self._vectors(part, plan)
-        stored = None
-        if shard.work["index"] is not None:
-            with self.workspace.folder.open(shard.work["index"]) as source:
-                stored = source.read() or None
-        search = PartSearch(held, stored, plan.probes)
+        search = PartSearch(held, read_index(self.workspace, shard.work["index"]), plan.probes)
         names = id_bytes(held.ids)
         for first in range(0, len(queries.ids), _BLOCK):
             block = queries.take(range(first, min(first + _BLOCK, len(queries.ids))))

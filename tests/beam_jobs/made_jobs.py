@@ -100,3 +100,20 @@ class PlainEngine:
 
     def _ordered(self, items: Any) -> list[Any]:
         return list(reversed(list(items))) if self.backwards else list(items)
+
+
+class KilledError(Exception):
+    """The engine is no more."""
+
+
+class DyingEngine(PlainEngine):
+    """Dies after so many transforms."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+    def run(self, label: str, transform: Any) -> None:
+        if len(self.ran) == self.after:
+            raise KilledError
+        super().run(label, transform)

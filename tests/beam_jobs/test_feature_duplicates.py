@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_annotations import InProcess, annotated
-from made_jobs import PlainEngine
+from made_jobs import DyingEngine, KilledError, PlainEngine
 
 from beam_jobs import feature_duplicates
 from beam_jobs.feature_duplicates import run_feature_duplicates
@@ -166,23 +166,6 @@ def test_a_second_run_does_nothing_again_and_an_addition_searches_what_is_new(tm
     again = Session(session.workspace, PlainEngine())
     assert verdict(again, manifests, config, SMALL) == plain(IMAGES, config)
     assert again.worked["mine_pairs.near_search"] == 4
-
-
-class KilledError(Exception):
-    """The engine is no more."""
-
-
-class DyingEngine(PlainEngine):
-    """Dies after so many transforms."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.after = after
-
-    def run(self, label, transform):
-        if len(self.ran) == self.after:
-            raise KilledError
-        super().run(label, transform)
 
 
 def test_a_killed_run_goes_on(tmp_path, expected):

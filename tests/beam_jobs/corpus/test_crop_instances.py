@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import wired_crawl
-from made_jobs import PlainEngine
+from made_jobs import KilledError, PlainEngine
 from PIL import Image, ImageDraw
 from wired_crawl import HOST, OTHER, Pages, annotated_crawl, copied, file_of, names, opened, picture, scene
 
@@ -159,10 +159,6 @@ def test_crops_are_searched_in_the_index_of_whole_images(squares, mined_before, 
     assert facts(mined(squares, detector, search=search)) == facts(mined_before[2])
     assert squares.worked["mine_pairs.crops"] == 0
     assert squares.worked["mine_pairs.train"] == 1
-
-
-class KilledError(Exception):
-    """The engine is no more."""
 
 
 def test_a_killed_run_goes_on(looked_at, mined_before, detector, monkeypatch, tmp_path):

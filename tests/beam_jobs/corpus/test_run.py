@@ -8,7 +8,7 @@ from collections import Counter
 import made_pages
 import numpy as np
 import pytest
-from made_jobs import PlainEngine
+from made_jobs import DyingEngine, KilledError, PlainEngine
 from made_pages import IMAGES, PAGES, image_facts, mined, packed, page, pairs_of
 
 from beam_jobs.tables import rows
@@ -189,23 +189,6 @@ def test_additions_search_only_what_is_new_and_give_what_a_fresh_run_gives(tmp_p
     assert len(again) == 4 * 4 * 3
     assert 7 * 3 <= more.worked["mine_pairs.search"] <= 7 * 2 + 16
     assert found == plain[1]
-
-
-class KilledError(Exception):
-    """The engine is no more."""
-
-
-class DyingEngine(PlainEngine):
-    """Dies after so many transforms."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.after = after
-
-    def run(self, label, transform):
-        if len(self.ran) == self.after:
-            raise KilledError
-        super().run(label, transform)
 
 
 def test_a_killed_run_goes_on(tmp_path, plain):
